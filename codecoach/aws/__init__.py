@@ -1,0 +1,1 @@
+"""AWS itself: the API models, checks against them, a simulated AWS."""

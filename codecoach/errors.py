@@ -1,0 +1,136 @@
+"""What can go wrong on our side, in one tree.
+
+    CodeCoachError
+    ├── InputRefused            what a person gave cannot be used as it is
+    ├── SettingsWrong           a setting is unknown, malformed or contradicts another
+    ├── ModelError
+    │   ├── ModelNotFound       no such model here, or it has been retired
+    │   ├── ModelAccessDenied   the account or role may not call it
+    │   ├── CredentialsMissing  no AWS credentials, or they have expired
+    │   ├── ModelThrottled      too many requests; may be retried after a while
+    │   ├── ModelInputTooLong   the conversation does not fit into the model's context
+    │   ├── ModelRefused        the service refuses the request as it stands (ValidationException)
+    │   ├── StreamBroken        the reply broke off in mid-stream; what came before it is good
+    │   └── ModelUnavailable    the service does not answer, or answers with a fault of its own
+    ├── RunnerError
+    │   ├── RuntimeMissing      no runtime is installed for this language
+    │   ├── SandboxUnavailable  this machine does not allow the sandbox
+    │   └── RunnerUnavailable   the runner does not answer
+    ├── SimulationError         the simulated AWS cannot be started or reached
+    └── StoreError
+        ├── VersionConflict     somebody else changed the item meanwhile
+        ├── ItemRefused         the store cannot keep this item (too large, malformed)
+        └── StoreUnavailable    the store does not answer
+
+A fault in the user's own program is never an error here: it is a `RunResult`.
+
+Each error carries a `Notice`: the key of its sentence under `[errors]` in the locale tables (`errors.<key>.what` says what
+happened, `errors.<key>.hint` what to do) with the values to fill in. Values must not hold secrets. `reference` is short,
+unique and also in the log, so that a person can name the event to whoever runs the place.
+"""
+
+import secrets
+
+from codecoach.i18n import Notice
+
+
+class CodeCoachError(Exception):
+    """Base of all our errors; `key` names its texts, `values` fill them."""
+
+    key = "internal"
+
+    def __init__(self, key: str | None = None, **values: object) -> None:
+        self.key = key or type(self).key
+        self.values = values
+        self.reference = secrets.token_hex(4)
+        super().__init__(f"{self.key} {values} [{self.reference}]" if values else f"{self.key} [{self.reference}]")
+
+    @property
+    def what(self) -> Notice:
+        """What happened."""
+        return Notice(f"errors.{self.key}.what", self.values)
+
+    @property
+    def hint(self) -> Notice:
+        """What to do about it."""
+        return Notice(f"errors.{self.key}.hint", self.values)
+
+
+class InputRefused(CodeCoachError):
+    key = "input_refused"
+
+
+class SettingsWrong(CodeCoachError):
+    key = "settings_wrong"
+
+
+class ModelError(CodeCoachError):
+    key = "model_error"
+
+
+class ModelNotFound(ModelError):
+    key = "model_not_found"
+
+
+class ModelAccessDenied(ModelError):
+    key = "model_access_denied"
+
+
+class CredentialsMissing(ModelError):
+    key = "credentials_missing"
+
+
+class ModelThrottled(ModelError):
+    key = "model_throttled"
+
+
+class ModelInputTooLong(ModelError):
+    key = "model_input_too_long"
+
+
+class ModelRefused(ModelError):
+    key = "model_refused"
+
+
+class StreamBroken(ModelError):
+    key = "stream_broken"
+
+
+class ModelUnavailable(ModelError):
+    key = "model_unavailable"
+
+
+class RunnerError(CodeCoachError):
+    key = "runner_error"
+
+
+class RuntimeMissing(RunnerError):
+    key = "runtime_missing"
+
+
+class SandboxUnavailable(RunnerError):
+    key = "sandbox_unavailable"
+
+
+class RunnerUnavailable(RunnerError):
+    key = "runner_unavailable"
+
+
+class SimulationError(CodeCoachError):
+    key = "simulation_error"
+
+
+class StoreError(CodeCoachError):
+    key = "store_error"
+
+
+class VersionConflict(StoreError):
+    key = "version_conflict"
+
+
+class ItemRefused(StoreError):
+    key = "item_refused"
+
+
+class StoreUnavailable(StoreError):
+    key = "store_unavailable"

@@ -1,0 +1,1 @@
+"""Language models on Amazon Bedrock: the port, the catalogue, the adapter over ChatBedrockConverse."""

@@ -1,0 +1,112 @@
+"""The Model port: stream a reply."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from codecoach.chat.messages import Role, Usage
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One turn of the conversation as the model sees it."""
+
+    role: Role
+    text: str
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """What is asked of a model.
+
+    turns        alternate, start with the user's and, but for a prefill, end with the user's
+    max_tokens   at most this many tokens of reply
+    temperature  None: not sent; the newest models refuse it (the catalogue knows which)
+    """
+
+    model_id: str
+    turns: tuple[Turn, ...]
+    system: str = ""
+    max_tokens: int = 4096
+    temperature: float | None = None
+    top_p: float | None = None
+    stop_sequences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TextDelta:
+    """More text of the reply."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """The model asks for a tool; `arguments` is a JSON object as text."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The reply is whole; always the last event.
+
+    stop_reason  Bedrock's own word: end_turn, max_tokens, stop_sequence, tool_use, guardrail_intervened, content_filtered
+    latency_ms   the service's own figure; 0 where it gave none
+    """
+
+    stop_reason: str
+    usage: Usage = field(default_factory=Usage)
+    latency_ms: int = 0
+
+
+ModelEvent = TextDelta | ToolCall | Finished
+
+
+class Model(Protocol):
+    """A service that replies to conversations."""
+
+    def stream(self, request: ModelRequest) -> Iterator[ModelEvent]:
+        """The reply, piece by piece, `Finished` last.
+
+        Raises only `ModelError`s, also in mid-stream; a stream that ends without the service's end mark raises
+        `StreamBroken`. Closing the iterator stops the generation at the service.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """A model that can be chosen here.
+
+    id              what a request names: a model id or an inference profile id
+    state           active, legacy, retired or unknown
+    context_tokens  input and output together; 0 where unknown
+    price_*         US dollars per million tokens; None where unknown
+    """
+
+    id: str
+    label: str
+    provider: str
+    state: str = "unknown"
+    end_of_life: str = ""
+    context_tokens: int = 0
+    max_output_tokens: int = 0
+    price_in_per_mtok: float | None = None
+    price_out_per_mtok: float | None = None
+    vision: bool = False
+    tools: bool = False
+    accepts_temperature: bool = True
+
+
+class ModelDirectory(Protocol):
+    """What the account, in its region, may be able to call."""
+
+    def cards(self) -> tuple[ModelCard, ...]:
+        """All text models that stream, best picks first. Raises `ModelError`.
+
+        Being listed does not prove that a call works: only a call does.
+        """
+        ...

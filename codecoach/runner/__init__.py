@@ -1,0 +1,1 @@
+"""Running programs: the port, the local sandbox, Piston."""

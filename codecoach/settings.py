@@ -1,0 +1,175 @@
+"""Settings: the one table, read from the environment and `.env`.
+
+Every setting is an environment variable `CODECOACH_<NAME>`. The README's table is generated from the descriptions here.
+"""
+
+import difflib
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Self
+
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from codecoach.errors import SettingsWrong
+
+PREFIX = "CODECOACH_"
+
+
+class Backend(StrEnum):
+    """EMBEDDED: all parts on this machine. AWS: Bedrock and DynamoDB of an AWS account."""
+
+    EMBEDDED = "embedded"
+    AWS = "aws"
+
+
+class RunnerKind(StrEnum):
+    SANDBOX = "sandbox"
+    PISTON = "piston"
+
+
+def _home(variable: str, below: str) -> Path:
+    return Path(os.environ.get(variable) or Path.home() / below) / "codecoach"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set; each with meaning, unit and default."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
+
+    backend: Backend = Field(
+        Backend.EMBEDDED,
+        description="`embedded`: everything on this machine. `aws`: Bedrock and DynamoDB of your AWS account.",
+    )
+    host: str = Field(
+        "127.0.0.1", description="Address the web app listens on. Only loopback is safe without HTTPS in front."
+    )
+    port: int = Field(
+        8501, ge=1, le=65535, description="Port of the web app. If it is taken, the next free one is used and named."
+    )
+    data_dir: Path = Field(
+        default_factory=lambda: _home("XDG_DATA_HOME", ".local/share"),
+        description="Folder of what must be kept: the SQLite file, the secret of the session cookies.",
+    )
+    cache_dir: Path = Field(
+        default_factory=lambda: _home("XDG_CACHE_HOME", ".cache"),
+        description="Folder of what can be fetched again: model weights, runtimes.",
+    )
+    log_level: str = Field(
+        "INFO",
+        pattern="^(DEBUG|INFO|WARNING|ERROR)$",
+        description="Least severe level that is logged: DEBUG, INFO, WARNING or ERROR.",
+    )
+
+    region: str = Field(
+        "us-east-1", description="AWS region of Bedrock and DynamoDB, and the region that programs see."
+    )
+    model: str = Field(
+        "",
+        description="Model id or inference profile id used until somebody saves another in Settings. Empty: the local model when embedded, else the first current pick of the catalogue.",
+    )
+    bedrock_endpoint_url: str = Field(
+        "", description="Bedrock runtime endpoint to use instead of AWS's. Set by `codecoach up` when embedded."
+    )
+    request_timeout_s: float = Field(
+        120.0, gt=0, description="Seconds without a byte after which a call to the model is given up."
+    )
+
+    local_model: str = Field(
+        "1.5b",
+        description="Embedded model: `1.5b`, `0.5b`, the path of any GGUF file, or the URL of an OpenAI-compatible endpoint (`http://localhost:11434/v1`).",
+    )
+    local_model_name: str = Field(
+        "", description="Name of the model at an OpenAI-compatible endpoint, for example `qwen2.5-coder:7b`."
+    )
+    local_model_key: SecretStr = Field(SecretStr(""), description="API key of that endpoint, where it needs one.")
+    local_context_tokens: int = Field(
+        8192, ge=1024, description="Context of the embedded model, in tokens, prompt and reply together."
+    )
+    local_port: int = Field(0, ge=0, le=65535, description="Port of the local Bedrock endpoint. 0: any free one.")
+
+    table: str = Field("codecoach", description="Name of the DynamoDB table (backend `aws`).")
+    dynamodb_endpoint_url: str = Field(
+        "", description="DynamoDB endpoint to use instead of AWS's, for example DynamoDB Local."
+    )
+
+    runner: RunnerKind = Field(
+        RunnerKind.SANDBOX, description="Where programs run: `sandbox` on this machine, or `piston`."
+    )
+    run_timeout_s: float = Field(30.0, gt=0, le=600, description="Seconds of wall clock that a program may run.")
+    run_memory_mb: int = Field(1024, ge=64, description="Memory that a program may use, in MB, over all its processes.")
+    run_output_kb: int = Field(
+        1024, ge=1, description="Output that is kept of a program, in KB, per stream; more ends it."
+    )
+    run_workers: int = Field(
+        default_factory=lambda: max(2, os.cpu_count() or 2),
+        ge=1,
+        description="Programs that run at the same time; more wait in a queue. Default: the number of cores, at least 2.",
+    )
+
+    admin_email: str = Field(
+        "admin@demo.com",
+        description="Sign-in name of the first administrator, created at the first start with a random one-time password.",
+    )
+    session_days: int = Field(7, ge=1, le=90, description="Days after which a sign-in ends.")
+    cookie_secure: bool = Field(
+        False, description="Send the session cookie over HTTPS only. Set it wherever HTTPS stands in front."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.local_model.startswith("http") and not self.local_model_name:
+            raise ValueError(f"{PREFIX}LOCAL_MODEL is a URL, so {PREFIX}LOCAL_MODEL_NAME must name the model there")
+        return self
+
+
+def load() -> Settings:
+    """Settings from the environment and `.env`; raises `SettingsWrong` that names every unknown or malformed one."""
+    names = {name for name in {*os.environ, *_names_in_file()} if name.startswith(PREFIX)}
+    problems = [_unknown(name) for name in sorted(names) if _field(name) not in Settings.model_fields]
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        # The input itself is left out: it may be a secret.
+        problems += [_malformed(detail["loc"], detail["msg"]) for detail in error.errors(include_input=False)]
+        raise SettingsWrong(problems="; ".join(problems)) from None
+    if problems:
+        raise SettingsWrong(problems="; ".join(problems))
+    return settings
+
+
+def rows() -> list[tuple[str, str, str]]:
+    """The table for people: (variable, default, meaning)."""
+    return [
+        (PREFIX + name.upper(), _shown_default(name), field.description or "")
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def _field(variable: str) -> str:
+    return variable.removeprefix(PREFIX).lower()
+
+
+def _names_in_file() -> set[str]:
+    return {name.upper() for name in dotenv_values(".env")}
+
+
+def _unknown(variable: str) -> str:
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    near = difflib.get_close_matches(variable, known, n=1)
+    return f"{variable} is not a setting" + (f" (did you mean {near[0]}?)" if near else "")
+
+
+def _malformed(location: tuple[int | str, ...], message: str) -> str:
+    variable = PREFIX + str(location[0]).upper() if location else ""
+    return f"{variable}: {message}".lstrip(": ")
+
+
+def _shown_default(name: str) -> str:
+    field = Settings.model_fields[name]
+    if field.default_factory is not None:
+        return "see meaning" if name == "run_workers" else f"the user's {name.removesuffix('_dir')} folder"
+    default = field.default
+    return default.get_secret_value() if isinstance(default, SecretStr) else str(default)

@@ -1,0 +1,1 @@
+"""What is kept: the Table port with its SQLite and DynamoDB adapters, and the stores built on it."""

@@ -1,0 +1,1 @@
+"""The interface: the only code, besides the pages, that knows Streamlit."""

@@ -1,0 +1,58 @@
+"""Settings come from the environment, and every mistake in them is named."""
+
+from pathlib import Path
+
+import pytest
+
+from codecoach import settings
+from codecoach.errors import SettingsWrong
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_defaults_need_nothing():
+    assert settings.load().backend == "embedded"
+
+
+def test_environment_beats_the_file(monkeypatch):
+    Path(".env").write_text("CODECOACH_PORT=9000\nCODECOACH_TABLE=other\n")
+    monkeypatch.setenv("CODECOACH_PORT", "9001")
+    loaded = settings.load()
+    assert (loaded.port, loaded.table) == (9001, "other")
+
+
+def test_an_unknown_setting_is_named_with_the_nearest_known_one(monkeypatch):
+    monkeypatch.setenv("CODECOACH_PROT", "1")
+    with pytest.raises(SettingsWrong, match=r"CODECOACH_PROT is not a setting.*CODECOACH_PORT"):
+        settings.load()
+
+
+def test_an_unknown_setting_in_the_file_is_named():
+    Path(".env").write_text("CODECOACH_COLOUR=red\n")
+    with pytest.raises(SettingsWrong, match="CODECOACH_COLOUR"):
+        settings.load()
+
+
+def test_all_mistakes_are_named_at_once(monkeypatch):
+    monkeypatch.setenv("CODECOACH_PORT", "many")
+    monkeypatch.setenv("CODECOACH_BACKEND", "azure")
+    monkeypatch.setenv("CODECOACH_FOO", "1")
+    with pytest.raises(SettingsWrong) as caught:
+        settings.load()
+    for name in ("CODECOACH_PORT", "CODECOACH_BACKEND", "CODECOACH_FOO"):
+        assert name in str(caught.value)
+
+
+def test_a_malformed_secret_is_not_repeated(monkeypatch):
+    monkeypatch.setenv("CODECOACH_LOCAL_MODEL", "http://localhost:1/v1")
+    monkeypatch.setenv("CODECOACH_LOCAL_MODEL_KEY", "s3cret")
+    with pytest.raises(SettingsWrong, match="LOCAL_MODEL_NAME") as caught:
+        settings.load()
+    assert "s3cret" not in str(caught.value)
+
+
+def test_every_setting_has_a_meaning():
+    assert [name for name, _, meaning in settings.rows() if not meaning] == []
