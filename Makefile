@@ -1,0 +1,40 @@
+# make run    install what is missing, start CodeCoach on this machine
+# make test   install what is missing, run every test
+.PHONY: run setup setup-test test check format lint types bench lock docs
+.DEFAULT_GOAL := run
+
+run: setup
+	@exec .venv/bin/codecoach up
+
+setup:
+	@./setup.sh
+
+setup-test:
+	@./setup.sh test
+
+test: setup-test
+	.venv/bin/python -m pytest
+
+# Everything that must hold before a change goes in.
+check: setup-test lint types
+	.venv/bin/python -m pytest
+
+format:
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+lint:
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+
+types:
+	.venv/bin/mypy
+
+bench: setup-test
+	.venv/bin/python -m benchmarks
+
+# Exact versions of everything, with hashes and without the address of any index.
+lock:
+	.venv/bin/python -m pip install --quiet uv
+	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --extra build pyproject.toml -o requirements.lock
+	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --all-extras -c requirements.lock pyproject.toml -o requirements-dev.lock

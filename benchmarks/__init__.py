@@ -1,0 +1,1 @@
+"""Speed, measured: `make bench` runs every `bench_*.py` here and prints one table."""

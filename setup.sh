@@ -1,0 +1,88 @@
+#!/bin/sh
+# Installs what CodeCoach needs: Debian packages, a virtual environment, and (through `codecoach setup`) the local model's
+# weights and the language runtimes. Every step is skipped when it is already done, so a second call takes a second.
+#
+#   ./setup.sh          what `make run` needs
+#   ./setup.sh test     also what `make test` needs: a browser, Java for DynamoDB Local, the small model
+set -eu
+cd "$(dirname "$0")"
+for_tests=${1:-}
+
+say() { printf '%s\n' "$*"; }
+
+# --- Debian packages --------------------------------------------------------------------------------------------------
+
+wanted=""
+want() { # want PACKAGE COMMAND-OR-FILE
+    if [ "${2#/}" != "$2" ]; then [ -e "$2" ] || wanted="$wanted $1"; else command -v "$2" >/dev/null 2>&1 || wanted="$wanted $1"; fi
+}
+
+# A Python that can make virtual environments: Debian splits `venv` from the interpreter.
+find_python() {
+    for candidate in python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3; do
+        if command -v "$candidate" >/dev/null 2>&1 &&
+            "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$candidate"
+            return
+        fi
+    done
+}
+python=$(find_python)
+[ -n "$python" ] || wanted="$wanted python3 python3-venv"
+want bubblewrap bwrap
+ls /usr/lib*/libseccomp.so.2 /usr/lib/*/libseccomp.so.2 >/dev/null 2>&1 || wanted="$wanted libseccomp2"
+if [ "$for_tests" = test ]; then
+    want chromium chromium
+    want fonts-noto-cjk /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc
+    want default-jre-headless java
+    want maven mvn
+fi
+
+install_packages() {
+    say "Installing Debian packages:$wanted"
+    # shellcheck disable=SC2086  # a list of names
+    $1 sh -c "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends$wanted" >/dev/null
+}
+if [ -n "$wanted" ]; then
+    if ! command -v apt-get >/dev/null 2>&1; then
+        say "Please install these packages with your system's package manager:$wanted"
+    elif [ "$(id -u)" = 0 ]; then
+        install_packages env || say "apt-get could not install:$wanted"
+    elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
+        install_packages sudo || say "apt-get could not install:$wanted"
+    else
+        say "Some packages are missing and need root. Please run:  sudo apt-get install$wanted"
+    fi
+fi
+python=$(find_python)
+if [ -z "$python" ]; then
+    say "Python 3.11 or newer with its venv module is needed and was not found."
+    exit 1
+fi
+
+# --- Python packages --------------------------------------------------------------------------------------------------
+
+lock=requirements.lock
+[ "$for_tests" = test ] && lock=requirements-dev.lock
+[ -x .venv/bin/python ] && .venv/bin/python -c '' 2>/dev/null || "$python" -m venv --clear .venv
+# A stamp per lock: packages of the larger lock contain those of the smaller one.
+stamp() { cksum requirements.lock requirements-dev.lock pyproject.toml | cksum | cut -d ' ' -f 1; }
+done_for=$(cat .venv/.installed 2>/dev/null || true)
+case "$done_for" in
+"$(stamp) dev") ;;
+"$(stamp) run") [ "$for_tests" = test ] && install=yes ;;
+*) install=yes ;;
+esac
+if [ "${install:-}" = yes ]; then
+    say "Installing Python packages (a minute or two)..."
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-virtualenv -r "$lock"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+    echo "$(stamp) $([ "$for_tests" = test ] && echo dev || echo run)" >.venv/.installed
+fi
+
+# --- Weights and runtimes, with a progress bar ------------------------------------------------------------------------
+
+if [ "$for_tests" = test ]; then
+    exec .venv/bin/codecoach setup --for-tests
+fi
+exec .venv/bin/codecoach setup
