@@ -173,3 +173,16 @@ def _shown_default(name: str) -> str:
         return "see meaning" if name == "run_workers" else f"the user's {name.removesuffix('_dir')} folder"
     default = field.default
     return default.get_secret_value() if isinstance(default, SecretStr) else str(default)
+
+
+def markdown() -> str:
+    """The README's table."""
+    lines = ["| variable | default | meaning |", "|---|---|---|"]
+    lines += [
+        f"| `{variable}` | {f'`{default}`' if default else ''} | {meaning} |" for variable, default, meaning in rows()
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(markdown())  # noqa: T201  # what this module prints when asked is the README's table

@@ -56,3 +56,10 @@ def test_a_malformed_secret_is_not_repeated(monkeypatch):
 
 def test_every_setting_has_a_meaning():
     assert [name for name, _, meaning in settings.rows() if not meaning] == []
+
+
+def test_the_readme_shows_every_setting_as_it_is():
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    begin = readme.index("<!-- settings:")
+    shown = readme[readme.index("-->", begin) + 3 : readme.index("<!-- end of settings -->")]
+    assert shown.strip() == settings.markdown()

@@ -1,0 +1,122 @@
+"""A browser without the browser: speaks Streamlit's websocket protocol, counts bytes and notes when text arrives.
+
+Source: streamlit/proto/*.proto and streamlit/web/server/starlette/starlette_websocket.py of the pinned version.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.Element_pb2 import Element
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.asyncio.client import ClientConnection, connect
+
+
+@dataclass
+class Client:
+    """One signed-in browser tab.
+
+    bytes_in  payload bytes received, before websocket compression is undone by the library
+    """
+
+    url: str
+    cookie: str
+    page: str
+    bytes_in: int = 0
+    chat_input_id: str = ""
+    page_hash: str = ""
+    on_text: Callable[[str, float], None] | None = None
+    _connection: ClientConnection | None = field(default=None, repr=False)
+    _finished: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    _reader: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    async def open(self) -> None:
+        """Connect and load the page; returns when its script run has finished."""
+        self._connection = await connect(
+            self.url.replace("http", "ws", 1) + "/_stcore/stream",
+            additional_headers={"Cookie": self.cookie},
+            subprotocols=["streamlit"],  # type: ignore[list-item]
+            origin=self.url,  # type: ignore[arg-type]
+            max_size=None,
+        )
+        self._reader = asyncio.create_task(self._read())
+        await self.rerun()
+
+    async def rerun(self) -> float:
+        """Ask for a script run; returns the seconds until it had finished."""
+        message = self._rerun_message()
+        return await self._send_and_wait(message)
+
+    async def submit_chat(self, text: str) -> None:
+        """Type `text` into the page's chat input and send it; does not wait for the run to finish."""
+        message = self._rerun_message()
+        state = message.rerun_script.widget_states.widgets.add()
+        state.id = self.chat_input_id
+        state.chat_input_value.data = text
+        self._finished.clear()
+        assert self._connection
+        await self._connection.send(message.SerializeToString())
+
+    async def finished(self) -> None:
+        await self._finished.wait()
+
+    async def close(self) -> None:
+        if self._connection:
+            await self._connection.close()
+        if self._reader:
+            await asyncio.gather(self._reader, return_exceptions=True)
+
+    def _rerun_message(self) -> BackMsg:
+        message = BackMsg()
+        message.rerun_script.query_string = ""
+        message.rerun_script.page_name = "" if self.page_hash else self.page
+        message.rerun_script.page_script_hash = self.page_hash
+        return message
+
+    async def _send_and_wait(self, message: BackMsg) -> float:
+        assert self._connection
+        self._finished.clear()
+        began = time.monotonic()
+        await self._connection.send(message.SerializeToString())
+        await self._finished.wait()
+        return time.monotonic() - began
+
+    async def _read(self) -> None:
+        assert self._connection
+        async for data in self._connection:
+            assert isinstance(data, bytes)
+            now = time.monotonic()
+            self.bytes_in += len(data)
+            message = ForwardMsg.FromString(data)
+            kind = message.WhichOneof("type")
+            if kind == "new_session":
+                self.page_hash = message.new_session.page_script_hash
+            elif kind == "delta":
+                self._element(message.delta.new_element, now)
+            elif kind == "script_finished" and message.script_finished in (
+                ForwardMsg.FINISHED_SUCCESSFULLY,
+                ForwardMsg.FINISHED_WITH_COMPILE_ERROR,
+            ):
+                self._finished.set()
+
+    def _element(self, element: Element, now: float) -> None:
+        kind = element.WhichOneof("type")
+        if kind == "chat_input":
+            self.chat_input_id = element.chat_input.id
+        elif kind == "markdown" and self.on_text:
+            self.on_text(element.markdown.body, now)
+        elif kind == "code" and self.on_text:
+            self.on_text(element.code.code_text, now)
+
+
+async def gather(count: int, make: Callable[[int], Awaitable[Client]]) -> list[Client]:
+    """`count` clients, opened a few at a time so that the opening itself is no stampede."""
+    gate = asyncio.Semaphore(5)
+
+    async def one(index: int) -> Client:
+        async with gate:
+            return await make(index)
+
+    return list(await asyncio.gather(*(one(index) for index in range(count))))
