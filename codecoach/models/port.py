@@ -62,18 +62,41 @@ class Finished:
     latency_ms: int = 0
 
 
-ModelEvent = TextDelta | ToolCall | Finished
+@dataclass(frozen=True)
+class Waiting:
+    """The service is limiting requests: the call is repeated in `seconds`, for the `attempt`-th time.
+
+    Comes about twice a second while it waits, with ever fewer seconds, and only before the first text.
+    """
+
+    seconds: float
+    attempt: int
+
+
+ModelEvent = TextDelta | ToolCall | Waiting | Finished
+
+
+class Reply(Protocol):
+    """A reply on its way: an iterator of events.
+
+    Raises only `ModelError`s, also in mid-stream; a stream that ends without the service's end mark raises
+    `StreamBroken`.
+    """
+
+    def __iter__(self) -> Iterator[ModelEvent]: ...
+
+    def __next__(self) -> ModelEvent: ...
+
+    def close(self) -> None:
+        """Stop the generation at the service; the iteration ends. May be called from any thread, and more than once."""
+        ...
 
 
 class Model(Protocol):
     """A service that replies to conversations."""
 
-    def stream(self, request: ModelRequest) -> Iterator[ModelEvent]:
-        """The reply, piece by piece, `Finished` last.
-
-        Raises only `ModelError`s, also in mid-stream; a stream that ends without the service's end mark raises
-        `StreamBroken`. Closing the iterator stops the generation at the service.
-        """
+    def stream(self, request: ModelRequest) -> "Reply":
+        """The reply, piece by piece, `Finished` last. Nothing is sent before the first event is asked for."""
         ...
 
 
