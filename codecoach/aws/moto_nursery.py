@@ -28,7 +28,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from werkzeug.exceptions import HTTPException
+
 if TYPE_CHECKING:
+    from flask import Flask
+    from flask.typing import ResponseReturnValue
     from moto.backends import SERVICE_NAMES
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 
@@ -133,6 +137,24 @@ def _become_server(app: "DomainDispatcherApplication", listener: socket.socket, 
         os._exit(1)
 
 
+def _create_app(service: "SERVICE_NAMES") -> "Flask":
+    from moto.moto_server.werkzeug_app import create_backend_app
+
+    app = create_backend_app(service)
+    app.register_error_handler(Exception, _failed)
+    return app
+
+
+def _failed(error: Exception) -> "ResponseReturnValue":
+    """What moto cannot do becomes an answer that every SDK reads as an error of the service.
+
+    501 is not retried; the page Flask would send is XML to no SDK and makes boto3 fail in its parser.
+    """
+    if isinstance(error, HTTPException):
+        return error
+    return "", 501 if isinstance(error, OSError | NotImplementedError) else 500
+
+
 def _refuse(event: str, args: tuple[Any, ...]) -> None:
     if event in _FORBIDDEN or (event == "open" and _writes(args)):
         raise PermissionError(f"the simulated AWS does not do that: {event}")
@@ -154,7 +176,7 @@ def _warm(region: str) -> "DomainDispatcherApplication":
     from moto import mock_aws
     from moto.core.config import default_user_config
     from moto.moto_api._internal import mock_random
-    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 
     from codecoach.aws.seed import seed
 
@@ -167,9 +189,9 @@ def _warm(region: str) -> "DomainDispatcherApplication":
     seed(region)
     mock.stop(remove_data=False)
     mock_random.seed()
-    app = DomainDispatcherApplication(create_backend_app)
+    app = DomainDispatcherApplication(_create_app)
     for service in WARM_SERVICES:
-        app.app_instances[service] = create_backend_app(service)
+        app.app_instances[service] = _create_app(service)
     return app
 
 

@@ -12,7 +12,7 @@ import boto3
 import psutil
 import pytest
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from codecoach.aws.moto_nursery import Nursery
@@ -127,12 +127,17 @@ def test_a_simulated_aws_connects_to_nobody(simulated):
     with socket.create_server(("127.0.0.1", 0)) as victim:
         victim.settimeout(0.5)
         port = victim.getsockname()[1]
-        with contextlib.suppress(ClientError, BotoCoreError):
+        with contextlib.suppress(ClientError):
             sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=f"http://127.0.0.1:{port}/x")
-        with contextlib.suppress(ClientError, BotoCoreError):
+        with contextlib.suppress(ClientError):
             sns.publish(TopicArn=topic, Message="hello")
         with pytest.raises(TimeoutError):
             victim.accept()
+
+
+def test_what_is_not_simulated_is_an_error_of_the_service(simulated):
+    with pytest.raises(ClientError, match="Not Implemented"):
+        client("ec2", simulated.endpoint("seeded")).describe_fleet_history(FleetId="fleet-1", StartTime="2026-01-01")
 
 
 def test_servers_know_no_secret_and_hold_no_end_of_the_control_line(simulated, monkeypatch):
