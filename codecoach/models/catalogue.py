@@ -1,0 +1,175 @@
+"""What is known about the models of Bedrock: abilities, limits, prices, ends of life.
+
+The data is `catalogue.json`, whose head says where it comes from. It is knowledge beforehand: whether an account may
+call a model, only the service and a trial can say. Everything that depends on the kind of a model asks here.
+"""
+
+import json
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cache
+from importlib import resources
+from typing import Literal, NamedTuple
+
+from pydantic import TypeAdapter
+
+# What InvokeModel takes: Claude's Messages, Claude 2's `Human:`/`Assistant:`, Mistral's `[INST]`; Converse takes any.
+Format = Literal["claude_messages", "claude_text", "mistral_text", "converse"]
+# Which of temperature and top_p a model accepts in one request.
+Sampling = Literal["both", "one", "none"]
+State = Literal["active", "legacy", "retired", "unknown"]
+
+# Good choices of today, the default first.
+CURRENT_PICKS = (
+    "anthropic.claude-haiku-5-5",
+    "anthropic.claude-sonnet-5-5",
+    "anthropic.claude-opus-5-5",
+    "amazon.nova-2-lite-v1:0",
+    "mistral.mistral-large-3-675b-instruct",
+    "deepseek.v3.2",
+    "qwen.qwen3-coder-next",
+)
+
+# Which inference profiles a region may use, besides `global`: the first prefix of the region's name that fits.
+_GEO_OF_REGION = (
+    ("us-gov-", "us-gov"),
+    ("us-", "us"),
+    ("eu-", "eu"),
+    ("ca-", "ca"),
+    ("ap-northeast-1", "jp"),
+    ("ap-northeast-3", "jp"),
+    ("ap-southeast-2", "au"),
+    ("ap-southeast-4", "au"),
+    ("ap-south-", "in"),
+    ("ap-", "apac"),
+)
+
+
+class Price(NamedTuple):
+    """US dollars per million tokens."""
+
+    input_per_mtok: float
+    output_per_mtok: float
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known about one model.
+
+    id             without the prefix of an inference profile
+    context_tokens, max_output_tokens  None where unknown
+    geos           prefixes of its inference profiles, as far as known (`us`, `eu`, `global`...)
+    prefill        takes a last turn of the assistant's and goes on after it
+    system         takes a system prompt
+    end_of_life    the day from which on it is gone, None where none is announced
+    """
+
+    id: str
+    name: str
+    provider: str
+    format: Format
+    context_tokens: int | None
+    max_output_tokens: int | None
+    price: Price | None
+    geos: tuple[str, ...]
+    geo_prices: dict[str, Price]
+    sampling: Sampling
+    prefill: bool
+    system: bool
+    vision: bool
+    tools: bool
+    announced_state: State
+    end_of_life: date | None
+
+    def state(self, today: date | None = None) -> State:
+        """The state on a day (default: today); a model whose end of life has come is retired."""
+        if self.end_of_life and self.end_of_life <= (today or datetime.now(UTC).date()):
+            return "retired"
+        return self.announced_state
+
+    def price_of(self, model_id: str) -> Price | None:
+        """The price of the model by this id; an inference profile has its own, or none that is known."""
+        prefix = geo(model_id)
+        return self.geo_prices.get(prefix) if prefix else self.price
+
+
+def base_id(model_id: str) -> str:
+    """The model's own id: without an ARN's head, the prefix of an inference profile, the length of a context variant.
+
+    The name after an ARN's last slash stands for it; that of an application inference profile says nothing.
+    """
+    name = model_id.rsplit("/", 1)[-1]
+    prefix, _, rest = name.partition(".")
+    if prefix not in _providers() and rest.partition(".")[0] in _providers():
+        name = rest
+    # `anthropic.claude-v2:1:200k`, `amazon.titan-text-express-v1:0:8k`
+    return re.sub(r":(\d+k|mm)$", "", name)
+
+
+def geo(model_id: str) -> str:
+    """The prefix of an inference profile's id (`us`, `global`...), empty where there is none."""
+    name = model_id.rsplit("/", 1)[-1]
+    return name[: name.index(".")] if base_id(model_id) != re.sub(r":(\d+k|mm)$", "", name) else ""
+
+
+def entry(model_id: str) -> Entry | None:
+    """What is known about the model that a request names (id, inference profile, ARN), or None."""
+    name = base_id(model_id)
+    return _entries().get(name) or _entries().get(name.removesuffix(":0"))
+
+
+def entries() -> tuple[Entry, ...]:
+    """All of the catalogue."""
+    return tuple(_entries().values())
+
+
+def profile_id(model_id: str, region: str) -> str:
+    """The id to call a model by in a region: its inference profile of that part of the world, or its own id."""
+    known = entry(model_id)
+    if not known or not known.geos:
+        return model_id
+    local = next((prefix for start, prefix in _GEO_OF_REGION if region.startswith(start)), "global")
+    chosen = next((prefix for prefix in (local, "global") if prefix in known.geos), None)
+    return f"{chosen}.{known.id}" if chosen else known.id
+
+
+def nearest_living(model_id: str, among: Collection[str] | None = None) -> str | None:
+    """The id most like `model_id` of a model that is not retired, or None.
+
+    among  ids that can be called here; None: all of the catalogue
+    """
+    words = _words(base_id(model_id))
+    provider = base_id(model_id).partition(".")[0]
+
+    def likeness(candidate: str) -> tuple[bool, bool, int, int]:
+        known = entry(candidate)
+        active = known is not None and known.state() == "active"
+        pick = CURRENT_PICKS.index(base_id(candidate)) if base_id(candidate) in CURRENT_PICKS else len(CURRENT_PICKS)
+        return active, base_id(candidate).startswith(f"{provider}."), len(words & _words(base_id(candidate))), -pick
+
+    ids = among if among is not None else [known.id for known in entries() if known.provider != "local"]
+    living = [candidate for candidate in ids if candidate != model_id and _lives(candidate)]
+    return max(living, key=likeness, default=None)
+
+
+def _lives(model_id: str) -> bool:
+    known = entry(model_id)
+    return known is None or known.state() != "retired"
+
+
+def _words(name: str) -> set[str]:
+    return set(re.findall(r"[a-z]{2,}", name))
+
+
+@cache
+def _entries() -> dict[str, Entry]:
+    source = resources.files("codecoach.models").joinpath("catalogue.json").read_text("utf-8")
+    rows = TypeAdapter(tuple[Entry, ...]).validate_python(json.loads(source)["models"])
+    return {known.id: known for known in rows}
+
+
+@cache
+def _providers() -> frozenset[str]:
+    return frozenset(known.provider for known in _entries().values())
