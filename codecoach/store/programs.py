@@ -1,0 +1,301 @@
+"""Programs of the Editor, and what came of running programs.
+
+    partition      sort                             holds
+    user#<owner>   program#<id>                     name, language, times: what a list shows
+    thread#<id>    program                          files, stdin, arguments, where it came from; carries the version
+    thread#<id>    run#<run>                        a run without its long output and its files' contents
+    thread#<id>    part#run#<run>#<output>#<n>      a piece of its output, in order
+    thread#<id>    part#run#<run>#file#<n>          the content of one of its result files
+
+A run's record is put last: where it is found, all its pieces are there. Program and run ids sort by time.
+"""
+
+import base64
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from pydantic import TypeAdapter
+
+from codecoach.i18n import Notice
+from codecoach.store.port import Delete, Item, Json, Key, Put, Table
+
+KEPT_FILE_BYTES = 256 * 1024
+KEPT_FILES_BYTES = 1024 * 1024
+KEPT_RUNS = 30
+LISTED_OUTPUT_CHARS = 2_000
+# However a store encodes it, a piece stays under an item's 400 KB: a character takes 12 bytes at most.
+_PIECE_CHARS = 32_000
+_PAGE = 100
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file of a program; `name` is a relative path with forward slashes."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program in the Editor.
+
+    files            the first one is the entry point
+    conversation_id  where its code came from, with `message_id`; empty for a program begun in the Editor
+    version          0 until stored; one more with each save
+    """
+
+    id: str
+    owner: str
+    name: str
+    language: str
+    files: tuple[SourceFile, ...]
+    stdin: str = ""
+    args: tuple[str, ...] = ()
+    conversation_id: str = ""
+    message_id: str = ""
+    updated_at: datetime = _NEVER
+    version: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class ProgramEntry:
+    """A program as a list shows it."""
+
+    id: str
+    name: str
+    language: str
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class ResultFile:
+    """A file that a run left; `content` is None where it was too large to keep, and in lists."""
+
+    name: str
+    size_bytes: int
+    content: bytes | None = None
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What came of a run.
+
+    status          a word of `runner.port.RunStatus`
+    compile_output  what the compiler said, where there was one
+    code_sha256     of the files that ran: tells whether the code has changed since
+    whole           False in lists, where long outputs are cut and the files' contents left out
+    """
+
+    id: str
+    at: datetime
+    language: str
+    status: str
+    exit_code: int | None
+    signal: str | None
+    stdout: str
+    stderr: str
+    truncated: bool
+    wall_s: float
+    cpu_s: float | None = None
+    peak_memory_bytes: int | None = None
+    reason: Notice | None = None
+    files: tuple[ResultFile, ...] = ()
+    compile_output: str = ""
+    code_sha256: str = ""
+    whole: bool = True
+
+
+_PROGRAM, _ENTRY, _RECORD = TypeAdapter(Program), TypeAdapter(ProgramEntry), TypeAdapter(RunRecord)
+
+
+def new_id() -> str:
+    """An id that sorts after those made before it."""
+    return f"{time.time_ns():016x}{secrets.token_hex(4)}"
+
+
+class Programs:
+    """Programs and runs in a table. Every method raises `StoreError`."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def create(
+        self,
+        owner: str,
+        language: str,
+        files: tuple[SourceFile, ...],
+        *,
+        name: str = "",
+        conversation_id: str = "",
+        message_id: str = "",
+    ) -> Program:
+        """Store a new program; raises `ItemRefused` where its files are over 400 KB together."""
+        program = Program(
+            new_id(), owner, name, language, files, conversation_id=conversation_id, message_id=message_id
+        )
+        return self.save(program)
+
+    def get(self, owner: str, program_id: str) -> Program | None:
+        """The program, if it is the owner's."""
+        item = self._table.get(_body_key(program_id))
+        return None if item is None or item.data["owner"] != owner else _program(item)
+
+    def save(self, program: Program) -> Program:
+        """Store a program and return it with its new version and time.
+
+        Raises `VersionConflict` where it has been saved elsewhere since it was read, `ItemRefused` as `create`.
+        """
+        saved = replace(program, updated_at=datetime.now(UTC), version=program.version + 1)
+        body = _PROGRAM.dump_python(saved, mode="json", exclude={"id", "version"})
+        entry = {name: body[name] for name in ("name", "language", "updated_at")}
+        self._table.transact(
+            [
+                Put(Item(_body_key(saved.id), body), expected_version=program.version),
+                Put(Item(_entry_key(saved.owner, saved.id), entry)),
+            ]
+        )
+        return saved
+
+    def list(self, owner: str, limit: int = 50) -> tuple[ProgramEntry, ...]:
+        """The owner's programs, the newest made first."""
+        page = self._table.query(f"user#{owner}", "program#", limit=limit, newest_first=True)
+        return tuple(
+            _ENTRY.validate_python({**item.data, "id": item.key.sort.removeprefix("program#")}) for item in page.items
+        )
+
+    def delete(self, owner: str, program_id: str) -> None:
+        """Delete a program, its runs and what was said about it; another owner's is left alone."""
+        if self.get(owner, program_id) is None:
+            return
+        self._table.transact([Delete(_entry_key(owner, program_id)), Delete(_body_key(program_id))])
+        for item in self._all(_thread(program_id), ""):
+            self._table.delete(item.key)
+
+    def add_run(self, thread: str, record: RunRecord) -> None:
+        """Keep what came of a run; of more than `KEPT_RUNS` the oldest go.
+
+        Result files are kept with their content up to 256 KB each and 1 MB together, others by name and size.
+        """
+        files = _kept(record.files)
+        outputs = {"stdout": record.stdout, "stderr": record.stderr, "compile_output": record.compile_output}
+        for name, text in outputs.items():
+            for number, piece in enumerate(_pieces(text)):
+                self._table.put(Item(_part_key(thread, record.id, name, number), {"text": piece}))
+        for number, file in enumerate(files):
+            if file.content is not None:
+                data: dict[str, Json] = {"base64": base64.b64encode(file.content).decode()}
+                self._table.put(Item(_part_key(thread, record.id, "file", number), data))
+        self._table.put(Item(_run_key(thread, record.id), _run_data(replace(record, files=files))))
+        for item in list(self._all(_thread(thread), "run#"))[:-KEPT_RUNS]:
+            self._forget(thread, item.key.sort.removeprefix("run#"))
+
+    def runs(self, thread: str, limit: int = 20) -> tuple[RunRecord, ...]:
+        """The newest runs of a thread (a program, or a block of a conversation) first, not whole."""
+        page = self._table.query(_thread(thread), "run#", limit=limit, newest_first=True)
+        return tuple(_record(item) for item in page.items)
+
+    def run(self, thread: str, run_id: str) -> RunRecord | None:
+        """One run, whole."""
+        item = self._table.get(_run_key(thread, run_id))
+        if item is None:
+            return None
+        record = _record(item)
+        return replace(
+            record,
+            stdout=self._output(thread, run_id, "stdout"),
+            stderr=self._output(thread, run_id, "stderr"),
+            compile_output=self._output(thread, run_id, "compile_output"),
+            files=tuple(self._with_content(thread, run_id, *numbered) for numbered in enumerate(record.files)),
+            whole=True,
+        )
+
+    def _output(self, thread: str, run_id: str, name: str) -> str:
+        return "".join(str(item.data["text"]) for item in self._all(_thread(thread), _parts_prefix(run_id, f"{name}#")))
+
+    def _with_content(self, thread: str, run_id: str, number: int, file: ResultFile) -> ResultFile:
+        item = self._table.get(_part_key(thread, run_id, "file", number))
+        return file if item is None else replace(file, content=base64.b64decode(str(item.data["base64"])))
+
+    def _forget(self, thread: str, run_id: str) -> None:
+        self._table.delete(_run_key(thread, run_id))
+        for item in self._all(_thread(thread), _parts_prefix(run_id)):
+            self._table.delete(item.key)
+
+    def _all(self, partition: str, sort_prefix: str) -> Iterator[Item]:
+        after = None
+        while True:
+            page = self._table.query(partition, sort_prefix, limit=_PAGE, after=after)
+            yield from page.items
+            after = page.next
+            if after is None:
+                return
+
+
+def _thread(thread: str) -> str:
+    return f"thread#{thread}"
+
+
+def _body_key(program_id: str) -> Key:
+    return Key(_thread(program_id), "program")
+
+
+def _entry_key(owner: str, program_id: str) -> Key:
+    return Key(f"user#{owner}", f"program#{program_id}")
+
+
+def _run_key(thread: str, run_id: str) -> Key:
+    return Key(_thread(thread), f"run#{run_id}")
+
+
+def _parts_prefix(run_id: str, what: str = "") -> str:
+    return f"part#run#{run_id}#{what}"
+
+
+def _part_key(thread: str, run_id: str, what: str, number: int) -> Key:
+    return Key(_thread(thread), f"{_parts_prefix(run_id, what)}#{number:04}")
+
+
+def _pieces(text: str) -> Iterator[str]:
+    return (text[start : start + _PIECE_CHARS] for start in range(0, len(text), _PIECE_CHARS))
+
+
+def _kept(files: tuple[ResultFile, ...]) -> tuple[ResultFile, ...]:
+    """The files, without the contents that are too large to keep."""
+    kept, total = [], 0
+    for file in files:
+        size = len(file.content or b"")
+        fits = size <= KEPT_FILE_BYTES and total + size <= KEPT_FILES_BYTES
+        total += size if fits else 0
+        kept.append(file if fits else replace(file, content=None))
+    return tuple(kept)
+
+
+def _program(item: Item) -> Program:
+    own = {"id": item.key.partition.removeprefix("thread#"), "version": item.version}
+    return _PROGRAM.validate_python({**item.data, **own})
+
+
+def _run_data(record: RunRecord) -> dict[str, Json]:
+    """A record as its item holds it: long outputs cut, for they are kept in pieces of their own."""
+    files = tuple(replace(file, content=None) for file in record.files)
+    reason = record.reason and Notice(record.reason.key, {k: str(v) for k, v in record.reason.values.items()})
+    listed = replace(
+        record,
+        stdout=record.stdout[:LISTED_OUTPUT_CHARS],
+        stderr=record.stderr[:LISTED_OUTPUT_CHARS],
+        compile_output=record.compile_output[:LISTED_OUTPUT_CHARS],
+        files=files,
+        reason=reason,
+        whole=False,
+    )
+    data: dict[str, Json] = _RECORD.dump_python(listed, mode="json", exclude={"id"})
+    return data
+
+
+def _record(item: Item) -> RunRecord:
+    return _RECORD.validate_python({**item.data, "id": item.key.sort.removeprefix("run#")})
