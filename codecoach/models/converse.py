@@ -1,0 +1,225 @@
+"""The Model port over `ChatBedrockConverse` of langchain-aws.
+
+It is imported at the first call, not before: that takes more than a second, so a server calls `warm()` when it starts.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing, suppress
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from codecoach.chat.messages import Role, Usage
+from codecoach.errors import ModelThrottled, StreamBroken
+from codecoach.models.catalogue import base_id, entry
+from codecoach.models.failures import as_ours
+from codecoach.models.port import Finished, ModelEvent, ModelRequest, TextDelta, Waiting
+
+if TYPE_CHECKING:
+    from langchain_aws import ChatBedrockConverse
+    from langchain_core.messages import AIMessageChunk, BaseMessage
+    from mypy_boto3_bedrock import BedrockClient
+    from mypy_boto3_bedrock_runtime import BedrockRuntimeClient
+
+# Calls in all while the service is limiting requests; the pauses between them double, with jitter.
+TRIES = 4
+FIRST_PAUSE_S = 1.0
+COUNTDOWN_S = 0.5
+
+
+def warm() -> None:
+    """Import what the first call would otherwise wait for (1 to 2 s)."""
+    _langchain()
+
+
+class ConverseModel:
+    """Models on Amazon Bedrock, or on an endpoint that speaks its protocol."""
+
+    def __init__(self, runtime_client: "BedrockRuntimeClient", control_client: "BedrockClient") -> None:
+        self._runtime = runtime_client
+        self._control = control_client
+        self._bases: dict[str, str] = {}
+
+    def stream(self, request: ModelRequest) -> "ConverseReply":
+        """The reply; the call is made when the first event is asked for."""
+        return ConverseReply(self, request)
+
+    def chat(self, request: ModelRequest, runtime_client: "_Watched") -> "ChatBedrockConverse":
+        """The langchain model for one request, with the parameters that its model accepts."""
+        known = entry(request.model_id) or entry(self.base(request.model_id))
+        sampling = known.sampling if known else "none"
+        base = known.id if known else self.base(request.model_id)
+        chat = _langchain()(
+            model_id=request.model_id,
+            # Both are given, because guessing them fails for ARNs and for some prefixes (`in.`, `ca.`).
+            base_model_id=base,
+            provider=known.provider if known else base.partition(".")[0],
+            client=runtime_client,
+            bedrock_client=self._control,
+            max_tokens=_max_tokens(request),
+            temperature=request.temperature if sampling != "none" else None,
+            top_p=request.top_p if sampling == "both" or (sampling == "one" and request.temperature is None) else None,
+            stop_sequences=list(request.stop_sequences) or None,
+            disable_streaming=False,
+        )
+        # For the ARN of an application inference profile the line above is overruled by a list of models.
+        chat.disable_streaming = False
+        return chat
+
+    def base(self, model_id: str) -> str:
+        """The model behind an id; that of an application inference profile must be asked for, once."""
+        if "application-inference-profile/" not in model_id:
+            return base_id(model_id)
+        if model_id not in self._bases:
+            try:
+                profile = self._control.get_inference_profile(inferenceProfileIdentifier=model_id)
+            except Exception as error:
+                raise as_ours(error, model_id) from error
+            self._bases[model_id] = base_id(profile["models"][0]["modelArn"])
+        return self._bases[model_id]
+
+    @property
+    def runtime(self) -> "BedrockRuntimeClient":
+        return self._runtime
+
+
+class ConverseReply:
+    """One reply on its way. Iterate in one thread; `close` from any.
+
+    Throttled calls are repeated as long as no text has come; each pause is told in `Waiting` events.
+    """
+
+    def __init__(self, model: ConverseModel, request: ModelRequest) -> None:
+        self._model = model
+        self._request = request
+        self._closed = threading.Event()
+        self._client = _Watched(model.runtime, self._closed)
+        self._events = self._with_retries()
+
+    def __iter__(self) -> "ConverseReply":
+        return self
+
+    def __next__(self) -> ModelEvent:
+        return next(self._events)
+
+    def close(self) -> None:
+        """Stop: a thread that waits for the service's next event wakes up, and the connection is closed."""
+        self._closed.set()
+        self._client.hang_up()
+        # ValueError: another thread is iterating, and will find out by itself.
+        with suppress(ValueError):
+            self._events.close()
+
+    def _with_retries(self) -> Generator[ModelEvent, None, None]:
+        for attempt in range(1, TRIES + 1):
+            begun = False
+            try:
+                for event in self._call():
+                    begun = True
+                    yield event
+            except Exception as error:
+                if self._closed.is_set():
+                    return
+                ours = as_ours(error, self._request.model_id, begun)
+                if begun or attempt == TRIES or not isinstance(ours, ModelThrottled):
+                    raise ours from error
+            else:
+                return
+            yield from self._pause(attempt)
+            if self._closed.is_set():
+                return
+
+    def _pause(self, attempt: int) -> Iterator[Waiting]:
+        pause_s = FIRST_PAUSE_S * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter is no secret
+        until = time.monotonic() + pause_s
+        while (left_s := until - time.monotonic()) > 0 and not self._closed.is_set():
+            yield Waiting(left_s, attempt + 1)
+            self._closed.wait(min(left_s, COUNTDOWN_S))
+
+    def _call(self) -> Iterator[ModelEvent]:
+        stop_reason, usage, latency_ms = "", Usage(), 0
+        chunks = self._model.chat(self._request, self._client).stream(_messages(self._request))
+        try:
+            with closing(chunks):  # type: ignore[type-var]  # declared as an iterator, is a generator
+                for chunk in chunks:
+                    if text := _text(chunk):
+                        yield TextDelta(text)
+                    if chunk.usage_metadata:
+                        counted = chunk.usage_metadata
+                        usage = Usage(counted["input_tokens"], counted["output_tokens"])
+                    facts = chunk.response_metadata
+                    stop_reason = facts.get("stopReason") or stop_reason
+                    latency_ms = facts.get("metrics", {}).get("latencyMs", latency_ms)
+        finally:
+            self._client.drop()
+        if not stop_reason:
+            raise StreamBroken()
+        yield Finished(stop_reason, usage, latency_ms)
+
+
+class _Watched:
+    """The runtime client, with a grip on the connection of the one stream that is opened through it."""
+
+    def __init__(self, client: "BedrockRuntimeClient", closed: threading.Event) -> None:
+        self._client = client
+        self._closed = closed
+        self._stream: Any = None
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the client has
+        return getattr(self._client, name)
+
+    def converse_stream(self, **parameters: Any) -> Any:  # noqa: ANN401 - as the client's
+        response = self._client.converse_stream(**parameters)
+        self._stream = response["stream"]
+        if self._closed.is_set():
+            self.drop()
+            raise StreamBroken()
+        return response
+
+    def hang_up(self) -> None:
+        """Wake the thread that reads, if one does: closing alone does not."""
+        stream = self._stream
+        if stream is not None:
+            # RuntimeError, ValueError: the stream has ended. OSError: the service has hung up before.
+            with suppress(OSError, RuntimeError, ValueError):
+                stream._raw_stream.shutdown()
+
+    def drop(self) -> None:
+        """Close the connection, so that the service stops generating."""
+        if self._stream is not None:
+            self._stream.close()
+
+
+@cache
+def _langchain() -> "type[ChatBedrockConverse]":
+    from langchain_aws import ChatBedrockConverse
+
+    return ChatBedrockConverse
+
+
+def _max_tokens(request: ModelRequest) -> int:
+    known = entry(request.model_id)
+    limit = known.max_output_tokens if known else None
+    return min(request.max_tokens, limit) if limit else request.max_tokens
+
+
+def _messages(request: ModelRequest) -> "list[BaseMessage]":
+    """The turns as langchain's messages. A system prompt that the model does not take goes before the first turn."""
+    from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+
+    known = entry(request.model_id)
+    turns = [HumanMessage(turn.text) if turn.role is Role.USER else AIMessage(turn.text) for turn in request.turns]
+    if not request.system:
+        return [*turns]
+    if known and not known.system:
+        return [HumanMessage(f"{request.system}\n\n{request.turns[0].text}"), *turns[1:]]
+    return [SystemMessage(request.system), *turns]
+
+
+def _text(chunk: "AIMessageChunk") -> str:
+    """The text of a chunk, whose content is a string or a list of blocks (text, reasoning, tool use)."""
+    if isinstance(chunk.content, str):
+        return chunk.content
+    return "".join(block["text"] for block in chunk.content if isinstance(block, dict) and block.get("type") == "text")
