@@ -117,6 +117,10 @@ class Settings(BaseSettings):
     cookie_secure: bool = Field(
         False, description="Send the session cookie over HTTPS only. Set it wherever HTTPS stands in front."
     )
+    client_address_header: str = Field(
+        "",
+        description="Header in which a proxy that you trust gives the visitor's address (`CloudFront-Viewer-Address`, or `X-Forwarded-For`, whose last entry counts). Failed sign-ins are counted by it. Empty: the address of the connection.",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

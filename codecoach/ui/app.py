@@ -1,0 +1,59 @@
+"""The ASGI application around the pages: our routes, what runs as long as the process does, the net under the pages."""
+
+import asyncio
+import gc
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+
+from codecoach.ui import notices, session
+from codecoach.ui.first_admin import ensure_first_admin
+from codecoach.ui.routes import ROUTES
+
+__all__ = ["ROUTES", "lifespan", "show_script_error"]
+
+log = logging.getLogger(__name__)
+
+COLLECT_EVERY_S: Final = 20.0
+
+
+@asynccontextmanager
+async def lifespan(_app: Any) -> AsyncIterator[None]:  # noqa: ANN401 (Streamlit's App, of which nothing is used)
+    """Make ready what the first visitor would otherwise wait for; tidy up at the end."""
+    await asyncio.to_thread(_prepare)
+    collecting = asyncio.create_task(_collect_garbage())
+    try:
+        yield
+    finally:
+        collecting.cancel()
+        with suppress(asyncio.CancelledError):
+            await collecting
+        await asyncio.to_thread(session.services().close)
+
+
+def show_script_error(error: Exception) -> bool:
+    """Show what no page caught the way every error is shown, in place of a stack trace."""
+    notices.show(error)
+    return True
+
+
+def _prepare() -> None:
+    import pandas  # noqa: F401 (Streamlit imports it in the first stream of a process, which takes 2 s)
+
+    services = session.services()
+    password = ensure_first_admin(services, renew=False)
+    if password:
+        print(f"Sign in as {services.settings.admin_email} with the one-time password {password}", flush=True)  # noqa: T201
+    gc.collect()
+    gc.freeze()  # what is loaded now stays: no collection needs to walk it again
+
+
+async def _collect_garbage() -> None:
+    """Collect on a timer, because Streamlit is told not to after each script run (.streamlit/config.toml).
+
+    The youngest generations go often and cheaply by themselves; this is the full one, with the imports frozen out of it.
+    """
+    while True:
+        await asyncio.sleep(COLLECT_EVERY_S)
+        gc.collect()

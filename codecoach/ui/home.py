@@ -1,0 +1,50 @@
+"""The Home page: what this is, where to begin, whether everything works."""
+
+import streamlit as st
+
+from codecoach.settings import Backend
+from codecoach.ui import notices, page, parts
+from codecoach.ui.session import services, t
+
+
+def draw() -> None:
+    """Draw the page."""
+    page.open_page("nav.home")
+    st.title(t("home.title"))
+    st.markdown(t("home.what"))
+    with st.container(horizontal=True):
+        if st.button(t("home.get_started"), type="primary", icon=":material/forum:"):
+            st.switch_page("pages/1_Chat.py")
+        if st.button(t("home.open_editor"), icon=":material/code:"):
+            st.switch_page("pages/2_Editor.py")
+    st.subheader(t("home.state"))
+    draw_parts()
+    embedded = services().settings.backend is Backend.EMBEDDED
+    st.caption(t("home.embedded") if embedded else t("home.in_aws", region=services().settings.region))
+
+
+@st.fragment(run_every=5)
+def draw_parts() -> None:
+    """Draw the state of model, store and runner; renews itself."""
+    with notices.guard():
+        for state in parts.of(services()).snapshot():
+            draw_part(state)
+
+
+def draw_part(state: parts.PartState) -> None:
+    """Draw one part: its name, in words and colour whether it works, and what it is or what is wrong."""
+    badges = {
+        "ok": (t("home.works"), ":material/check_circle:", "green"),
+        "down": (t("home.does_not_work"), ":material/error:", "red"),
+        "checking": (t("home.checking"), ":material/hourglass_empty:", "gray"),
+    }
+    names = {"model": t("home.model"), "store": t("home.store"), "runner": t("home.runner")}
+    label, icon, colour = badges[state.word]
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.markdown(f"**{names[state.name]}**", width="content")
+            st.badge(label, icon=icon, color=colour)  # type: ignore[arg-type]
+        if state.problem:
+            st.caption(notices.told(state.problem))
+        elif state.version:
+            st.caption(notices.plain(state.version))

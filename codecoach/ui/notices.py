@@ -1,0 +1,50 @@
+"""The only place that shows errors: what happened, what to do, and a reference that is also in the log."""
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from codecoach.errors import CodeCoachError
+from codecoach.i18n import Notice
+from codecoach.ui.session import t
+
+log = logging.getLogger(__name__)
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+!|~$:-])")
+
+
+def plain(text: object) -> str:
+    """Text from elsewhere, so escaped that it reads as it is and is never taken for Markdown."""
+    return _MARKDOWN.sub(r"\\\1", str(text))
+
+
+def told(notice: Notice) -> str:
+    """The sentence of a notice, in this session's language, its values escaped."""
+    return t(notice.key, **{name: plain(value) for name, value in notice.values.items()})
+
+
+def show(error: Exception) -> None:
+    """Show an error and log it with its traceback."""
+    known = error if isinstance(error, CodeCoachError) else CodeCoachError()
+    log.error("shown to a user as %s", known, exc_info=error)
+    show_failure(known.what, known.hint, known.reference)
+
+
+def show_failure(what: Notice, hint: Notice, reference: str) -> None:
+    """Show a failure that was logged where it happened, for example one that a message carries."""
+    st.error(
+        f"**{told(what)}**  \n{told(hint)}  \n:small[:gray[{t('nav.reference', reference=reference)}]]",
+        icon=":material/error:",
+    )
+
+
+@contextmanager
+def guard() -> Iterator[None]:
+    """Show what goes wrong inside the block, then let the page go on drawing what still works."""
+    try:
+        yield
+    except Exception as error:  # Streamlit's own control flow (stop, rerun) is no Exception and passes
+        show(error)

@@ -1,0 +1,64 @@
+"""The frame every page stands in: the gate, the navigation, who is signed in."""
+
+from pathlib import Path
+from typing import Final, Literal
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from codecoach.store.accounts import Account
+from codecoach.ui import cookie, session, signin, switches
+from codecoach.ui.session import t
+
+NAVIGATION: Final = (
+    ("Home.py", "nav.home", ":material/home:"),
+    ("pages/1_Chat.py", "nav.chat", ":material/forum:"),
+    ("pages/2_Editor.py", "nav.editor", ":material/code:"),
+    ("pages/4_Settings.py", "nav.settings", ":material/settings:"),
+)
+# A file of ours: Streamlit has a named icon fetched from the internet.
+ICON: Final = str(Path(__file__).with_name("icon.svg"))
+_BODY = "codecoach.sidebar"
+
+
+def open_page(title_key: str, layout: Literal["centered", "wide"] = "centered") -> Account:
+    """Open a page for whoever is signed in; the first statement of every page.
+
+    Signed out, it draws the sign-in form alone and ends the script run; once signed in, the visitor is on the page they
+    asked for. An account that must change its password gets the form for that alone.
+    """
+    account = session.account()
+    st.set_page_config(page_title=f"{t(title_key)} · CodeCoach", page_icon=ICON, layout=layout)
+    cookie.carry_out_order()
+    if account is None:
+        signin.show_sign_in()
+        st.stop()
+    if account.must_change_password:
+        signin.show_forced_change(account)
+        st.stop()
+    _draw_sidebar(account)
+    return account
+
+
+def sidebar() -> DeltaGenerator:
+    """The part of the sidebar that belongs to the page, between the navigation and the account."""
+    body: DeltaGenerator = st.session_state[_BODY]
+    return body
+
+
+def _draw_sidebar(account: Account) -> None:
+    with st.sidebar:
+        with st.container(gap=None):
+            for file, label, icon in NAVIGATION:
+                st.page_link(file, label=t(label), icon=icon, width="stretch")
+        st.session_state[_BODY] = st.container()
+        with st.popover(account.username, icon=":material/account_circle:", width="stretch"):
+            switches.language_switch()
+            switches.theme_switch()
+            st.button(
+                t("signin.sign_out"),
+                icon=":material/logout:",
+                on_click=session.sign_out,
+                key="codecoach.sign_out",
+                width="stretch",
+            )

@@ -1,0 +1,124 @@
+"""The state of the parts that can fail on their own: model, store, runner.
+
+Checks run in threads of their own. A page or the health route only ever reads what the last check found, so a part that
+hangs slows nobody down; it is shown as not answering.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from codecoach import languages
+from codecoach.errors import CodeCoachError
+from codecoach.i18n import Notice
+from codecoach.services import Services
+
+log = logging.getLogger(__name__)
+
+FRESH_S: Final = 30.0
+SLOW_S: Final = 10.0
+
+PartName = Literal["model", "store", "runner"]
+
+
+@dataclass(frozen=True)
+class PartState:
+    """What the last check of a part found.
+
+    version  what answered, for people who know it: product and version, models, runtimes; empty while unknown
+    problem  why it does not work, None where it does or is not known yet
+    checked  False until the first check has ended
+    """
+
+    name: PartName
+    version: str = ""
+    problem: Notice | None = None
+    checked: bool = False
+
+    @property
+    def word(self) -> Literal["ok", "down", "checking"]:
+        if self.problem:
+            return "down"
+        return "ok" if self.checked else "checking"
+
+
+class Parts:
+    """The parts of one set of services, each checked at most every `FRESH_S` seconds and only while somebody asks."""
+
+    def __init__(self, services: Services) -> None:
+        self._lock = threading.Lock()
+        self._checks: dict[PartName, _Check] = {
+            "model": _Check("model", lambda: _model(services)),
+            "store": _Check("store", lambda: services.table.ping()),
+            "runner": _Check("runner", lambda: _runner(services)),
+        }
+
+    def snapshot(self) -> tuple[PartState, ...]:
+        """What is known now; starts checks that are due and does not wait for them."""
+        with self._lock:
+            return tuple(check.state() for check in self._checks.values())
+
+    def refresh(self) -> None:
+        """Check all parts again at the next `snapshot`."""
+        with self._lock:
+            for check in self._checks.values():
+                check.due_at = 0.0
+
+
+class _Check:
+    """One part, its last state, and the thread that is looking at it now."""
+
+    def __init__(self, name: PartName, look: Callable[[], str]) -> None:
+        self.due_at = 0.0
+        self._look = look
+        self._last = PartState(name)
+        self._started_at: float | None = None
+
+    def state(self) -> PartState:
+        now = time.monotonic()
+        if self._started_at is None and now >= self.due_at:
+            self._started_at = now
+            threading.Thread(target=self._run, name=f"check {self._last.name}", daemon=True).start()
+        if self._started_at is not None and now - self._started_at > SLOW_S:
+            return replace(self._last, problem=Notice("home.slow", {"seconds": int(SLOW_S)}), checked=True)
+        return self._last
+
+    def _run(self) -> None:
+        name = self._last.name
+        try:
+            self._last = PartState(name, version=self._look(), checked=True)
+        except CodeCoachError as error:
+            log.warning("%s does not work: %s", name, error)
+            self._last = PartState(name, problem=error.what, checked=True)
+        except Exception:
+            log.exception("%s could not be checked", name)
+            self._last = PartState(name, problem=CodeCoachError().what, checked=True)
+        finally:
+            self.due_at = time.monotonic() + FRESH_S
+            self._started_at = None
+
+
+_parts: tuple[Services, Parts] | None = None
+_making = threading.Lock()
+
+
+def of(services: Services) -> Parts:
+    """The parts of this process's services."""
+    global _parts
+    with _making:
+        if _parts is None or _parts[0] is not services:
+            _parts = (services, Parts(services))
+        return _parts[1]
+
+
+def _model(services: Services) -> str:
+    return ", ".join(card.label for card in services.directory.cards()[:3])
+
+
+def _runner(services: Services) -> str:
+    labels = {language.id: language.label for language in languages.LANGUAGES}
+    installed = [runtime for runtime in services.runner.runtimes() if runtime.installed]
+    return ", ".join(f"{labels.get(runtime.language, runtime.language)} {runtime.version}" for runtime in installed)

@@ -1,0 +1,48 @@
+"""Passwords: hashed with bcrypt (cost 12) by streamlit-authenticator, checked in the same time for known and unknown users."""
+
+import secrets
+from functools import cache
+from typing import Final
+
+from streamlit_authenticator.utilities import Hasher
+
+from codecoach.i18n import Notice
+
+MIN_CHARACTERS: Final = 8
+MAX_CHARACTERS: Final = 64
+# bcrypt takes no more; beyond ASCII a password reaches it before 64 characters.
+MAX_BYTES: Final = 72
+# No letters or digits that look alike: people type this one from a terminal.
+_ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
+def hash_password(password: str) -> str:
+    """The bcrypt hash to store. The password must have no `problem_with` it."""
+    return str(Hasher.hash(password))
+
+
+def check_password(password: str, password_hash: str | None) -> bool:
+    """Whether the password is right. Without a hash (unknown user) it takes as long and says no."""
+    if not 0 < len(password.encode()) <= MAX_BYTES:
+        password, password_hash = "", None
+    right = bool(Hasher.check_pw(password, password_hash or _hash_of_nobody()))
+    return right and password_hash is not None
+
+
+def problem_with(password: str) -> Notice | None:
+    """Why this cannot be a password, or None."""
+    if len(password) < MIN_CHARACTERS:
+        return Notice("signin.password_too_short", {"min": MIN_CHARACTERS})
+    if len(password) > MAX_CHARACTERS or len(password.encode()) > MAX_BYTES:
+        return Notice("signin.password_too_long", {"max": MAX_CHARACTERS, "bytes": MAX_BYTES})
+    return None
+
+
+def one_time_password() -> str:
+    """A random password (79 bits) to be told once and changed at the first sign-in."""
+    return "-".join("".join(secrets.choice(_ALPHABET) for _ in range(4)) for _ in range(4))
+
+
+@cache
+def _hash_of_nobody() -> str:
+    return hash_password(secrets.token_hex(16))

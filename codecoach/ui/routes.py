@@ -1,0 +1,84 @@
+"""The routes beside Streamlit's own: setting and dropping the session cookie, and the state of the app."""
+
+import logging
+from json import JSONDecodeError
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from codecoach import __version__
+from codecoach.errors import StoreError
+from codecoach.ui import parts
+from codecoach.ui.session import COOKIE, services
+
+log = logging.getLogger(__name__)
+
+
+async def start(request: Request) -> Response:
+    """Exchange a one-time ticket for the session cookie."""
+    if not _from_our_page(request):
+        return JSONResponse({"ok": False}, status_code=403)
+    try:
+        ticket = (await request.json())["ticket"]
+        sid = await run_in_threadpool(services().sign_ins.redeem, str(ticket))
+    except (JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        return JSONResponse({"ok": False}, status_code=400)
+    except StoreError as error:
+        log.warning("cookie not set: %s", error)
+        return JSONResponse({"ok": False}, status_code=503)
+    if sid is None:
+        return JSONResponse({"ok": False}, status_code=403)
+    settings = services().settings
+    response = JSONResponse({"ok": True})
+    response.set_cookie(
+        COOKIE,
+        sid,
+        max_age=settings.session_days * 86400,
+        httponly=True,
+        samesite="lax",
+        secure=settings.cookie_secure,
+    )
+    return response
+
+
+async def end(request: Request) -> Response:
+    """End the sign-in that the cookie names, and drop the cookie."""
+    if not _from_our_page(request):
+        return JSONResponse({"ok": False}, status_code=403)
+    sid = request.cookies.get(COOKIE)
+    if sid:
+        try:
+            await run_in_threadpool(services().sign_ins.close, sid)
+        except StoreError as error:
+            log.warning("sign-in not closed: %s", error)
+    response = JSONResponse({"ok": True})
+    response.delete_cookie(COOKIE, httponly=True, samesite="lax", secure=services().settings.cookie_secure)
+    return response
+
+
+async def health(_request: Request) -> Response:
+    """Whether the process serves, and the last known state of its parts; never waits for any of them."""
+    states = parts.of(services()).snapshot()
+    degraded = any(state.problem for state in states)
+    return JSONResponse(
+        {
+            "status": "degraded" if degraded else "ok",
+            "version": __version__,
+            "parts": {state.name: {"state": state.word, "version": state.version} for state in states},
+        },
+        headers={"cache-control": "no-store"},
+    )
+
+
+def _from_our_page(request: Request) -> bool:
+    """A header of our own makes a foreign page's request need a CORS preflight, which nobody answers."""
+    return request.headers.get("x-codecoach") == "1"
+
+
+ROUTES = [
+    Route("/auth/start", start, methods=["POST"]),
+    Route("/auth/end", end, methods=["POST"]),
+    Route("/healthz", health, methods=["GET"]),
+]

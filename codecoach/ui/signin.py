@@ -1,0 +1,137 @@
+"""Sign-in, and changing one's password."""
+
+import ipaddress
+import logging
+
+import streamlit as st
+
+from codecoach.i18n import Notice
+from codecoach.store.accounts import Account
+from codecoach.ui import notices, session, switches
+from codecoach.ui.passwords import check_password, hash_password, problem_with
+from codecoach.ui.session import services, t
+
+log = logging.getLogger(__name__)
+
+
+def show_sign_in() -> None:
+    """Draw the sign-in form; signs in and runs the page again where the password is right."""
+    _, middle, _ = st.columns([1, 3, 1])
+    with middle:
+        st.title(":material/code_blocks: CodeCoach")
+        st.markdown(t("signin.welcome"))
+        with notices.guard(), st.form("signin.form"):
+            username = st.text_input(t("signin.username"), autocomplete="username", key="signin.username")
+            password = st.text_input(
+                t("signin.password"), type="password", autocomplete="current-password", key="signin.password"
+            )
+            if st.form_submit_button(t("signin.sign_in"), type="primary", width="stretch"):
+                problem = sign_in(username, password)
+                if problem is None:
+                    st.rerun()
+                st.error(notices.told(problem), icon=":material/lock:")
+        _choices()
+
+
+def sign_in(username: str, password: str) -> Notice | None:
+    """Sign in, or say why not. Unknown name and wrong password sound and take the same."""
+    name, address = username.strip().lower(), visitor_address()
+    accounts = services().accounts
+    wait_s = accounts.locked_for_s(name, address)
+    if wait_s > 0:
+        return Notice("signin.locked", {"minutes": -(-wait_s // 60)})
+    account = accounts.get(name)
+    right = check_password(password, account.password_hash if account else None)
+    if account is None or not right or account.disabled:
+        accounts.record_failure(name, address)
+        log.warning("sign-in refused for an account from %s", address)
+        return Notice("signin.refused")
+    accounts.clear_failures(name)
+    session.sign_in(name)
+    return None
+
+
+def show_forced_change(account: Account) -> None:
+    """Draw the form for the password that must be changed before anything else."""
+    _, middle, _ = st.columns([1, 3, 1])
+    with middle:
+        st.title(t("signin.choose_password"))
+        st.markdown(t("signin.choose_password_why"))
+        with notices.guard():
+            change_form(account)
+        _choices()
+        st.button(
+            t("signin.sign_out"), icon=":material/logout:", on_click=session.sign_out, key="signin.out", type="tertiary"
+        )
+
+
+def change_form(account: Account) -> None:
+    """Draw the form that changes a password; other sign-ins of the account end with it."""
+    with st.form("signin.change", clear_on_submit=False):
+        current = st.text_input(
+            t("signin.current_password"), type="password", autocomplete="current-password", key="signin.current"
+        )
+        new = st.text_input(
+            t("signin.new_password"),
+            type="password",
+            autocomplete="new-password",
+            key="signin.new",
+            help=t("signin.password_rule"),
+        )
+        again = st.text_input(t("signin.new_again"), type="password", autocomplete="new-password", key="signin.again")
+        if st.form_submit_button(t("signin.change"), type="primary"):
+            problem = change_password(account, current, new, again)
+            if problem is None:
+                st.session_state["signin.changed"] = True
+                st.rerun()
+            st.error(notices.told(problem))
+    if st.session_state.pop("signin.changed", False):
+        st.success(t("signin.changed"), icon=":material/check:")
+
+
+def change_password(account: Account, current: str, new: str, again: str) -> Notice | None:
+    """Change a password and end the account's other sign-ins, or say why not."""
+    name, address = account.username, visitor_address()
+    accounts = services().accounts
+    wait_s = accounts.locked_for_s(name, address)
+    if wait_s > 0:
+        return Notice("signin.locked", {"minutes": -(-wait_s // 60)})
+    if not check_password(current, account.password_hash):
+        accounts.record_failure(name, address)
+        return Notice("signin.current_wrong")
+    if new != again:
+        return Notice("signin.not_the_same")
+    if new == current:
+        return Notice("signin.same_as_before")
+    problem = problem_with(new)
+    if problem:
+        return problem
+    accounts.set_password(name, hash_password(new))
+    services().sign_ins.close_all(name, keep_sid=session.current_sid())
+    return None
+
+
+def visitor_address() -> str:
+    """The address that failures are counted by: the trusted proxy's word where one is set, else the socket's."""
+    header = services().settings.client_address_header
+    value = st.context.headers.get(header, "") if header else ""
+    return address_group(value.split(",")[-1].strip() or st.context.ip_address or "local")
+
+
+def address_group(address: str) -> str:
+    """An IPv4 address as it is, an IPv6 address as its /64, which one subscriber has to himself; a port is dropped."""
+    for candidate in (address, address.rpartition(":")[0].strip("[]")):
+        try:
+            parsed = ipaddress.ip_address(candidate)
+        except ValueError:
+            continue
+        return str(parsed) if parsed.version == 4 else str(ipaddress.ip_network(f"{parsed}/64", strict=False))
+    return address
+
+
+def _choices() -> None:
+    left, right = st.columns(2)
+    with left:
+        switches.language_switch()
+    with right:
+        switches.theme_switch()
