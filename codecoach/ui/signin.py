@@ -20,10 +20,10 @@ def show_sign_in() -> None:
     with middle:
         st.title(":material/code_blocks: CodeCoach")
         st.markdown(t("signin.welcome"))
-        with notices.guard(), st.form("signin.form"):
-            username = st.text_input(t("signin.username"), autocomplete="username", key="signin.username")
+        with notices.guard(), st.form("signin-form"):
+            username = st.text_input(t("signin.username"), autocomplete="username", key="signin-username")
             password = st.text_input(
-                t("signin.password"), type="password", autocomplete="current-password", key="signin.password"
+                t("signin.password"), type="password", autocomplete="current-password", key="signin-password"
             )
             if st.form_submit_button(t("signin.sign_in"), type="primary", width="stretch"):
                 problem = sign_in(username, password)
@@ -61,31 +61,31 @@ def show_forced_change(account: Account) -> None:
             change_form(account)
         _choices()
         st.button(
-            t("signin.sign_out"), icon=":material/logout:", on_click=session.sign_out, key="signin.out", type="tertiary"
+            t("signin.sign_out"), icon=":material/logout:", on_click=session.sign_out, key="signin-out", type="tertiary"
         )
 
 
 def change_form(account: Account) -> None:
     """Draw the form that changes a password; other sign-ins of the account end with it."""
-    with st.form("signin.change", clear_on_submit=False):
+    with st.form("signin-change", clear_on_submit=False):
         current = st.text_input(
-            t("signin.current_password"), type="password", autocomplete="current-password", key="signin.current"
+            t("signin.current_password"), type="password", autocomplete="current-password", key="signin-current"
         )
         new = st.text_input(
             t("signin.new_password"),
             type="password",
             autocomplete="new-password",
-            key="signin.new",
+            key="signin-new",
             help=t("signin.password_rule"),
         )
-        again = st.text_input(t("signin.new_again"), type="password", autocomplete="new-password", key="signin.again")
+        again = st.text_input(t("signin.new_again"), type="password", autocomplete="new-password", key="signin-again")
         if st.form_submit_button(t("signin.change"), type="primary"):
             problem = change_password(account, current, new, again)
             if problem is None:
-                st.session_state["signin.changed"] = True
+                st.session_state["signin-changed"] = True
                 st.rerun()
             st.error(notices.told(problem))
-    if st.session_state.pop("signin.changed", False):
+    if st.session_state.pop("signin-changed", False):
         st.success(t("signin.changed"), icon=":material/check:")
 
 
