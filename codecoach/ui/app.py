@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 from codecoach.ui import notices, session
-from codecoach.ui.first_admin import ensure_first_admin
+from codecoach.ui.administration import ensure_first_admin
 from codecoach.ui.routes import ROUTES
 
 __all__ = ["ROUTES", "lifespan", "show_script_error"]
@@ -42,7 +42,8 @@ def _prepare() -> None:
     import pandas  # noqa: F401 (Streamlit imports it in the first stream of a process, which takes 2 s)
 
     services = session.services()
-    password = ensure_first_admin(services, renew=False)
+    services.warm()
+    password = ensure_first_admin(services.accounts, services.settings.admin_email, renew=False)
     if password:
         print(f"Sign in as {services.settings.admin_email} with the one-time password {password}", flush=True)  # noqa: T201
     gc.collect()
