@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from codecoach.errors import VersionConflict
 from codecoach.store.accounts import Account, Accounts
 from codecoach.store.sign_ins import SignIns
 from codecoach.ui.passwords import hash_password, one_time_password
@@ -43,26 +42,6 @@ class Administration:
     def enable(self, email: str) -> None:
         """Open a closed account again. Raises `InputRefused`."""
         self._accounts.set_disabled(email, False)
-
-
-def ensure_first_admin(accounts: Accounts, email: str, renew: bool = True) -> str | None:
-    """Create the first administrator where there is none; the one-time password to print, or None.
-
-    An administrator who has not yet chosen a password gets a fresh one at each start, because nobody can know whether the
-    last one was printed before a crash. `renew=False` only ever creates.
-    """
-    password = one_time_password()
-    account = accounts.get(email)
-    if account is None:
-        try:
-            accounts.create(email, hash_password(password), (ROLE_ADMIN,), must_change_password=True)
-        except VersionConflict:  # another process of ours was faster, and prints its own
-            return None
-        return password
-    if renew and account.must_change_password and not account.disabled:
-        accounts.set_password(email, hash_password(password), must_change_password=True)
-        return password
-    return None
 
 
 def is_admin(account: Account) -> bool:

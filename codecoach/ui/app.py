@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
+from codecoach.errors import CodeCoachError
 from codecoach.ui import notices, session
-from codecoach.ui.administration import ensure_first_admin
+from codecoach.ui.first_admin import ensure_first_admin
 from codecoach.ui.routes import ROUTES
 
 __all__ = ["ROUTES", "lifespan", "show_script_error"]
@@ -42,8 +43,13 @@ def _prepare() -> None:
     import pandas  # noqa: F401 (Streamlit imports it in the first stream of a process, which takes 2 s)
 
     services = session.services()
-    services.warm()
-    password = ensure_first_admin(services.accounts, services.settings.admin_email, renew=False)
+    try:
+        services.warm()
+        password = ensure_first_admin(services.accounts, services.settings.admin_email, renew=False)
+    except CodeCoachError:
+        # The app starts all the same: the pages say which part does not work.
+        log.exception("not everything works at start")
+        password = None
     if password:
         print(f"Sign in as {services.settings.admin_email} with the one-time password {password}", flush=True)  # noqa: T201
     gc.collect()
