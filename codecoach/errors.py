@@ -14,6 +14,7 @@
     │   └── ModelUnavailable    the service does not answer, or answers with a fault of its own
     ├── RunnerError
     │   ├── RuntimeMissing      no runtime is installed for this language
+    │   ├── RuntimeBroken       a runtime cannot be built here, or does not pass its test
     │   ├── SandboxUnavailable  this machine does not allow the sandbox
     │   └── RunnerUnavailable   the runner does not answer
     ├── SimulationError         the simulated AWS cannot be started or reached
@@ -106,6 +107,10 @@ class RunnerError(CodeCoachError):
 
 class RuntimeMissing(RunnerError):
     key = "runtime_missing"
+
+
+class RuntimeBroken(RunnerError):
+    key = "runtime_broken"
 
 
 class SandboxUnavailable(RunnerError):

@@ -130,10 +130,11 @@ class StageResult:
 class RunResult:
     """How a run ended; always the last event.
 
-    run     the stage that ran; on COMPILE_FAILED an empty stage
-    compile None for languages that are not compiled
-    reason  one plain sentence for each way to end but OK
-    files   what the program left in its working folder, new or changed, bounded by `Limits`
+    run             the stage that ran; on COMPILE_FAILED an empty stage
+    compile         None for languages that are not compiled
+    reason          one plain sentence for each way to end but OK
+    files           what the program left in its working folder, new or changed, bounded by `Limits`
+    files_left_out  at least how many more it left: over the bounds, or no plain files
     """
 
     status: RunStatus
@@ -141,6 +142,7 @@ class RunResult:
     reason: Notice | None = None
     files: tuple[File, ...] = ()
     compile: StageResult | None = None
+    files_left_out: int = 0
 
 
 RunEvent = Queued | StageChanged | OutputChunk | RunResult

@@ -1,0 +1,112 @@
+"""Which runtimes there are: the packages of this repository and what has been built of them.
+
+    piston/packages/<language>/<version>/      package: metadata.json build.sh environment run [compile] test.* and data
+    <cache_dir>/runtimes/<language>-<hash>/    what its build.sh made, and runtime.json
+
+`<hash>` is of all files of the package, so that a changed package is built again and a runtime never changes in place.
+runtime.json  {"version": "3.11.2", "sdk": "boto3 1.44.4", "environment": {"PATH": "..."}}
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from codecoach.i18n import Notice
+from codecoach.languages import LANGUAGES
+from codecoach.runner.port import Runtime
+
+PACKAGES = Path(__file__).parents[2] / "piston" / "packages"
+RECORD = "runtime.json"
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package of this repository; `mount` is the path under which programs find it built, as in Piston."""
+
+    language: str
+    version: str
+    folder: Path
+
+    @property
+    def mount(self) -> str:
+        return f"/piston/packages/{self.language}/{self.version}"
+
+    @property
+    def name(self) -> str:
+        """Of the folder it is built into."""
+        return f"{self.language}-{_hash(self.folder)}"
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A built runtime as a sandbox needs to know it.
+
+    folder       its name below the runtimes' folder
+    mount        where the program finds it
+    environment  variables it needs, complete
+    """
+
+    folder: str
+    mount: str
+    version: str = ""
+    sdk: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@cache
+def known() -> dict[str, Package]:
+    """Language id -> its newest package."""
+    packages: dict[str, Package] = {}
+    for metadata in sorted(PACKAGES.glob("*/*/metadata.json"), key=lambda path: _ordered(path.parent.name)):
+        content = json.loads(metadata.read_text("utf-8"))
+        packages[content["language"]] = Package(content["language"], content["version"], metadata.parent)
+    return packages
+
+
+def runtimes_folder(cache_dir: Path) -> Path:
+    return cache_dir / "runtimes"
+
+
+def installed(cache_dir: Path, language: str) -> Installed | None:
+    """The built runtime of a language, None where there is none of the package as it is now."""
+    package = known().get(language)
+    return read(runtimes_folder(cache_dir), package) if package else None
+
+
+def read(runtimes: Path, package: Package) -> Installed | None:
+    try:
+        record = json.loads((runtimes / package.name / RECORD).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return Installed(package.name, package.mount, **record)
+
+
+def runtimes(cache_dir: Path) -> tuple[Runtime, ...]:
+    """Every language in the order of the table, built or not."""
+    return tuple(_runtime(cache_dir, language.id, language.sdk) for language in LANGUAGES)
+
+
+def _runtime(cache_dir: Path, language: str, sdk: str) -> Runtime:
+    package = known().get(language)
+    if package is None:
+        return Runtime(language, "", False, sdk, Notice("runtimes.no_package"))
+    built = installed(cache_dir, language)
+    if built is None:
+        return Runtime(language, package.version, False, sdk, Notice("runtimes.not_installed", {"language": language}))
+    return Runtime(language, built.version, True, built.sdk or sdk)
+
+
+@cache
+def _hash(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        content = file.read_bytes()
+        digest.update(f"{file.relative_to(folder)}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()[:12]
+
+
+def _ordered(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))

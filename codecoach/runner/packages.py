@@ -1,0 +1,151 @@
+"""Building the runtimes of this repository's packages.
+
+A package is built in a folder beside its final place, tested in the sandbox there, and renamed: an interrupted or failed
+installation leaves nothing that counts as installed.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from codecoach import languages
+from codecoach.errors import RuntimeBroken, RuntimeMissing
+from codecoach.runner.installed import RECORD, Installed, Package, installed, known, read, runtimes, runtimes_folder
+from codecoach.runner.port import File, Limits, RunRequest, RunResult, RunStatus
+from codecoach.runner.sandbox.adapter import Sandbox
+
+__all__ = ["Report", "install", "installed", "known", "runtimes", "runtimes_folder"]
+
+Report = Callable[[str], None]
+"""Told each line that a build prints."""
+
+_KEPT_OUTPUT_LINES = 15
+_TEST_LIMITS = Limits(timeout_s=120)
+AT_ONCE = ("python", "javascript", "bash")
+"""Languages that are installed before the first start."""
+
+
+def install(language: str, cache_dir: Path, report: Report | None = None) -> Installed:
+    """Build the runtime of a language if it is not there yet, and test it.
+
+    Raises `RuntimeMissing` for a language without a package, `RuntimeBroken` with the last lines where the build or the test
+    fails. Two processes that install the same wait for one another.
+    """
+    package = known().get(language)
+    if package is None:
+        raise RuntimeMissing(language=language)
+    folder = runtimes_folder(cache_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)
+    with _locked(folder / f".{package.name}.lock"):
+        return read(folder, package) or _built(package, folder, report)
+
+
+def _built(package: Package, folder: Path, report: Report | None) -> Installed:
+    place = Path(tempfile.mkdtemp(prefix=f".{package.name}.", dir=folder))
+    place.chmod(0o755)
+    try:
+        _build(package, place, report)
+        built = Installed(place.name, package.mount, *_facts(place), _environment(package, place))
+        _test(package, folder, built)
+        record = {key: value for key, value in asdict(built).items() if key not in ("folder", "mount")}
+        (place / RECORD).write_text(json.dumps(record), "utf-8")
+        place.rename(folder / package.name)
+        _remove_older(package, folder)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    return replace(built, folder=package.name)
+
+
+def _build(package: Package, place: Path, report: Report | None) -> None:
+    """Run build.sh as Piston's builder does: in a copy of the package, PREFIX being where the result goes."""
+    with tempfile.TemporaryDirectory() as copy:
+        source = shutil.copytree(package.folder, Path(copy, "package"))
+        variables = {"PREFIX": str(place), "PYTHON": sys.executable}
+        lines: list[str] = []
+        with subprocess.Popen(
+            ["bash", "build.sh"],
+            cwd=source,
+            env={**os.environ, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            errors="replace",
+        ) as build:
+            for line in build.stdout or ():
+                lines = [*lines[-_KEPT_OUTPUT_LINES:], line.rstrip()]
+                if report:
+                    report(line.rstrip())
+        if build.returncode != 0:
+            raise RuntimeBroken(language=package.language, detail="\n".join(lines))
+        for name in ("metadata.json", "environment", "run", "compile"):
+            if (source / name).exists():
+                shutil.copy(source / name, place / name)
+
+
+def _facts(place: Path) -> tuple[str, str]:
+    """Versions that build.sh noted: of the interpreter and of the SDK."""
+    return tuple(_noted(place / name) for name in ("VERSION", "SDK"))  # type: ignore[return-value]
+
+
+def _noted(file: Path) -> str:
+    return file.read_text("utf-8").strip() if file.exists() else ""
+
+
+def _environment(package: Package, place: Path) -> dict[str, str]:
+    """What the package's `environment` script exports, as if it ran where programs find the package.
+
+    The script names its own folder by $PWD, as Piston's installer runs it there; the build folder's path is replaced.
+    """
+    script = 'cd "$1" && . ./environment && env -0'
+    plain = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+    ran = subprocess.run(
+        ["bash", "-c", script, "bash", str(place)], env=plain, capture_output=True, text=True, check=True
+    )
+    pairs = dict(pair.split("=", 1) for pair in ran.stdout.split("\0") if "=" in pair)
+    own = {name: value for name, value in pairs.items() if name not in ("PWD", "OLDPWD", "SHLVL", "_")}
+    return {name: value.replace(str(place), package.mount) for name, value in own.items()}
+
+
+def _test(package: Package, folder: Path, built: Installed) -> None:
+    """Run the package's own test in the sandbox; it passes with exit code 0 and `OK` as its last line."""
+    main = next(package.folder.glob("test.*"))
+    name = languages.BY_ID[package.language].main
+    request = RunRequest(
+        f"test-{built.folder}", package.language, (File(name, main.read_bytes()),), limits=_TEST_LIMITS
+    )
+    sandbox = Sandbox.of(folder, workers=1)
+    try:
+        result = list(sandbox.run_with(built, request))[-1]
+    finally:
+        sandbox.close()
+    if (
+        not isinstance(result, RunResult)
+        or result.status is not RunStatus.OK
+        or not result.run.stdout.rstrip().endswith("OK")
+    ):
+        said = f"{result.run.stdout}\n{result.run.stderr}".strip() if isinstance(result, RunResult) else ""
+        raise RuntimeBroken(language=package.language, detail=said)
+
+
+def _remove_older(package: Package, folder: Path) -> None:
+    """Remove builds of earlier states of the package; programs that still run on one keep it by their mount."""
+    for other in folder.glob(f"{package.language}-*"):
+        if other.name != package.name and (other / RECORD).exists():
+            shutil.rmtree(other, ignore_errors=True)
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    with file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,102 @@
+"""Result files: what a program left in its working folder, read without trusting any of it.
+
+Called when every process of the sandbox is dead, on a descriptor of the folder. Only regular files with one link are read,
+no symbolic link is followed, and count, bytes, depth and names are bounded.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from codecoach.runner.port import File
+
+DEPTH = 8
+_LITTER = frozenset(
+    {".cache", ".config", ".local", ".aws", ".npm", "__pycache__"}
+)  # written by tools, not meant as results
+_ENTRIES_READ = 10_000
+
+
+@dataclass
+class Found:
+    """Files, and how many more there were than the bounds allow or the rules admit."""
+
+    files: list[File] = field(default_factory=list)
+    left_out: int = 0
+
+
+def collect(folder_fd: int, known: dict[str, bytes], max_files: int, max_bytes: int) -> Found:
+    """Files that are new or differ from `known`, sorted by name."""
+    found = Found()
+    room = max_bytes
+    for seen, (name, fd) in enumerate(_regular_files(folder_fd, "", 0, found)):
+        try:
+            if seen >= _ENTRIES_READ or len(found.files) >= max_files:
+                found.left_out += 1
+                break
+            content = _content(fd, room)
+        finally:
+            os.close(fd)
+        if content is None:
+            found.left_out += 1
+        elif known.get(name) != content:
+            found.files.append(File(name, content))
+            room -= len(content)
+    found.files.sort(key=lambda file: file.name)
+    return found
+
+
+def _content(fd: int, room: int) -> bytes | None:
+    """The whole file, or None where it is larger than `room` or cannot be read."""
+    if os.fstat(fd).st_size > room:
+        return None
+    parts = []
+    while part := os.read(fd, 1024 * 1024):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _regular_files(folder_fd: int, prefix: str, depth: int, found: Found) -> Iterator[tuple[str, int]]:
+    """(name, open descriptor) of each admissible file; folders are entered through descriptors, never by path."""
+    try:
+        with os.scandir(folder_fd) as entries:
+            names = sorted(entry.name for _, entry in zip(range(_ENTRIES_READ), entries, strict=False))
+    except OSError:
+        found.left_out += 1
+        return
+    for name in names:
+        if name in _LITTER:
+            continue
+        fd = _opened(name, folder_fd)
+        if fd is None:
+            found.left_out += 1
+        elif stat.S_ISREG(os.fstat(fd).st_mode):
+            yield prefix + name, fd
+        else:
+            try:
+                if depth < DEPTH:
+                    yield from _regular_files(fd, f"{prefix}{name}/", depth + 1, found)
+                else:
+                    found.left_out += 1
+            finally:
+                os.close(fd)
+
+
+def _opened(name: str, folder_fd: int) -> int | None:
+    """A descriptor of the entry if it is a folder, or a regular file with one link, under a printable name."""
+    if not name.isprintable() or "\\" in name:
+        return None
+    fd = None
+    try:
+        # O_PATH first: opening a device or a pipe for reading already does something.
+        fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder_fd)
+        status = os.fstat(fd)
+        if stat.S_ISDIR(status.st_mode) or (stat.S_ISREG(status.st_mode) and status.st_nlink == 1):
+            return os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    finally:
+        if fd is not None:
+            os.close(fd)
+    return None

@@ -1,0 +1,65 @@
+"""From what happened to the status of a run and its one plain sentence."""
+
+from dataclasses import dataclass
+
+from codecoach.i18n import Notice
+from codecoach.runner.port import Limits, RunStatus
+from codecoach.runner.sandbox.exits import signal_name
+from codecoach.runner.sandbox.process import End
+
+_MB = 1024 * 1024
+# Signals with a sentence of their own; the others share one.
+_EXPLAINED = {"SIGSEGV", "SIGABRT", "SIGKILL", "SIGTERM", "SIGFPE", "SIGILL", "SIGBUS", "SIGPIPE", "SIGSYS", "SIGXCPU"}
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What the watcher and the kernel know beside the exit status.
+
+    breach  the limit at which we ended the program, or CANCELLED; None where it ended by itself
+    """
+
+    breach: RunStatus | None
+    out_of_memory: bool = False
+    out_of_tasks: bool = False
+    disk_full: bool = False
+
+
+def status(end: End, seen: Circumstances) -> RunStatus:
+    if seen.breach:
+        return seen.breach
+    if end.exit_code == 0:
+        return RunStatus.OK
+    if seen.out_of_memory:
+        return RunStatus.MEMORY
+    if seen.out_of_tasks:
+        return RunStatus.PROCESS_LIMIT
+    if seen.disk_full or (end.signal and signal_name(end.signal) == "SIGXFSZ"):
+        return RunStatus.FILE_LIMIT
+    return RunStatus.SIGNAL if end.signal else RunStatus.FAILED
+
+
+def reason(how: RunStatus, end: End, limits: Limits, timeout_s: float) -> Notice | None:
+    """The sentence; None for OK."""
+    match how:
+        case RunStatus.OK:
+            return None
+        case RunStatus.FAILED:
+            return Notice("run.failed", {"code": end.exit_code})
+        case RunStatus.SIGNAL:
+            name = signal_name(end.signal or 0)
+            return Notice(f"run.signal.{name if name in _EXPLAINED else 'other'}", {"signal": name})
+        case RunStatus.TIMEOUT:
+            return Notice("run.timeout", {"seconds": f"{timeout_s:g}"})
+        case RunStatus.MEMORY:
+            return Notice("run.memory", {"megabytes": limits.memory_bytes // _MB})
+        case RunStatus.OUTPUT_LIMIT:
+            return Notice("run.output_limit", {"kilobytes": f"{limits.output_bytes / 1024:g}"})
+        case RunStatus.FILE_LIMIT:
+            return Notice("run.file_limit")
+        case RunStatus.PROCESS_LIMIT:
+            return Notice("run.process_limit", {"processes": limits.processes})
+        case RunStatus.COMPILE_FAILED:
+            return Notice("run.compile_failed", {"code": end.exit_code})
+        case RunStatus.CANCELLED:
+            return Notice("run.cancelled")

@@ -1,0 +1,220 @@
+"""One run: sandbox, output, watcher, result."""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from codecoach.runner import credentials
+from codecoach.runner.credentials import AwsMode
+from codecoach.runner.installed import Installed
+from codecoach.runner.port import RunEvent, RunRequest, RunResult, RunStatus, StageChanged, StageResult
+from codecoach.runner.sandbox import aws_files, box, endings, seccomp, usage
+from codecoach.runner.sandbox.cgroups import ControlGroup, ControlGroups
+from codecoach.runner.sandbox.collect import Found, collect
+from codecoach.runner.sandbox.exits import signal_name
+from codecoach.runner.sandbox.forward import PORT, Forward
+from codecoach.runner.sandbox.output import PASS_ON_EVERY_S, Output
+from codecoach.runner.sandbox.process import SPARE_TASKS, End, SandboxProcess, readable, writable
+
+WATCH_EVERY_S = 0.05
+_FIRST_LOOKS_S = (0.005, 0.01, 0.02)  # most programs are over within the first interval
+_READ_BYTES = 65536
+_ENDPOINT = f"http://127.0.0.1:{PORT}"
+
+
+class Job:
+    """Runs one request; `cancel` may come at any time."""
+
+    def __init__(
+        self,
+        request: RunRequest,
+        runtime: Installed,
+        runtime_folder: str,
+        groups: ControlGroups,
+        emit: Callable[[RunEvent], None],
+    ) -> None:
+        self._request = request
+        self._runtime = runtime
+        self._runtime_folder = runtime_folder
+        self._groups = groups
+        self._emit = emit
+        self._breach: RunStatus | None = None
+        self._process: SandboxProcess | None = None
+        self._peak_bytes = 0
+        self._disk_was_full = False
+        limit = request.limits.output_bytes
+        self._outputs = {name: Output(name, limit, emit) for name in ("stdout", "stderr")}
+
+    def cancel(self) -> None:
+        self._end(RunStatus.CANCELLED)
+
+    async def run(self) -> RunResult:
+        """Raises `SandboxBroken` or OSError where the sandbox fails; nothing of it is left behind in any case."""
+        forward = Forward(self._request.aws.host, self._request.aws.port)
+        group: ControlGroup | None = None
+        disk: usage.Disk | None = None
+        process = self._process = self._started()
+        try:
+            await process.ready()
+            disk = process.disk()
+            process.bound(self._request.limits, self._request.limits.timeout_s)
+            group = self._grouped(process)
+            if self._request.aws.mode is AwsMode.SIMULATED:
+                await forward.open(process.init)
+            end, wall_s = await self._watched(process, disk)
+            forward.close()
+            return self._result(end, wall_s, group, disk)
+        finally:
+            forward.close()
+            if process.alive:
+                await process.destroy()
+            process.close()
+            if group:
+                group.remove()
+            if disk:
+                disk.close()
+
+    def _started(self) -> SandboxProcess:
+        request, runtime = self._request, self._runtime
+        simulated = request.aws.mode is AwsMode.SIMULATED
+        environment = credentials.environment(request.aws, _ENDPOINT)
+        descriptors = box.Descriptors()
+        status_read, status_write = os.pipe()
+        command = box.command(
+            program=["/bin/bash", f"{runtime.mount}/run", request.files[0].name, *request.args],
+            files=request.files,
+            system_files=aws_files.contents(environment) if simulated else {},
+            mounts={runtime.mount: self._runtime_folder},
+            environment={**runtime.environment, **environment, **(aws_files.variables() if simulated else {})},
+            seccomp=seccomp.program(),
+            status_fd=status_write,
+            descriptors=descriptors,
+        )
+        return SandboxProcess(command, status_read, status_write, descriptors)
+
+    def _grouped(self, process: SandboxProcess) -> ControlGroup | None:
+        limits = self._request.limits
+        # Two more for the sandbox's own init and for the moment between a breach and its end.
+        group = self._groups.make(limits.memory_bytes, limits.processes + SPARE_TASKS + 2)
+        if group:
+            try:
+                group.add(process.init, process.program)
+            except OSError:
+                group.remove()
+                return None
+        return group
+
+    async def _watched(self, process: SandboxProcess, disk: usage.Disk) -> tuple[End, float]:
+        """Let the program run and end it when it must; (its end, seconds it took)."""
+        began = time.monotonic()
+        if self._breach:  # cancelled before it started
+            return await process.destroy(), 0.0
+        self._emit(StageChanged("run"))
+        readers = [
+            asyncio.ensure_future(self._read(process.stdout_fd, self._outputs["stdout"])),
+            asyncio.ensure_future(self._read(process.stderr_fd, self._outputs["stderr"])),
+        ]
+        process.release()
+        helpers = [
+            asyncio.ensure_future(work) for work in (self._feed(process), self._watch(process, disk), self._pass_on())
+        ]
+        try:
+            async with asyncio.timeout(self._request.limits.timeout_s):
+                await process.ended()
+        except TimeoutError:
+            self._end(RunStatus.TIMEOUT)
+            await process.ended()
+        finally:
+            for helper in helpers:
+                helper.cancel()
+        wall_s = time.monotonic() - began
+        end = await process.destroy()
+        await asyncio.gather(*readers)  # every writer is dead, so both pipes end
+        return end, wall_s
+
+    async def _read(self, fd: int, output: Output) -> None:
+        """Take output until its end; after a breach the rest is dropped unseen."""
+        while True:
+            await readable(fd)
+            with suppress(BlockingIOError):
+                data = os.read(fd, _READ_BYTES)
+                if not data:
+                    break
+                if not output.truncated:
+                    output.feed(data, time.monotonic())
+                    if output.truncated:
+                        self._end(RunStatus.OUTPUT_LIMIT)
+        output.finish(time.monotonic())
+
+    async def _feed(self, process: SandboxProcess) -> None:
+        """Write stdin as fast as the program reads it, then close it."""
+        rest = memoryview(self._request.stdin)
+        # A program that does not read its input to the end breaks the pipe; that is its business.
+        with suppress(BrokenPipeError):
+            while rest:
+                try:
+                    rest = rest[os.write(process.stdin_fd, rest[:_READ_BYTES]) :]
+                except BlockingIOError:
+                    await writable(process.stdin_fd)
+        process.close_stdin()
+
+    async def _watch(self, process: SandboxProcess, disk: usage.Disk) -> None:
+        limits = self._request.limits
+        looks = iter(_FIRST_LOOKS_S)
+        while not self._breach:
+            await asyncio.sleep(next(looks, WATCH_EVERY_S))
+            seen = usage.of_tree(process.init)
+            self._peak_bytes = max(self._peak_bytes, seen.resident_bytes)
+            self._disk_was_full = self._disk_was_full or disk.full()
+            if seen.private_bytes > limits.memory_bytes:
+                self._end(RunStatus.MEMORY)
+            elif seen.tasks > limits.processes:
+                self._end(RunStatus.PROCESS_LIMIT)
+            elif disk.inodes() > usage.INODES:
+                self._end(RunStatus.FILE_LIMIT)
+
+    async def _pass_on(self) -> None:
+        while True:
+            await asyncio.sleep(PASS_ON_EVERY_S)
+            for output in self._outputs.values():
+                output.pass_on(time.monotonic())
+
+    def _end(self, breach: RunStatus) -> None:
+        """End the program; the first cause counts."""
+        self._breach = self._breach or breach
+        if self._process:
+            with suppress(OSError):
+                self._process.kill()
+
+    def _result(self, end: End, wall_s: float, group: ControlGroup | None, disk: usage.Disk) -> RunResult:
+        limits = self._request.limits
+        seen = endings.Circumstances(
+            breach=self._breach,
+            out_of_memory=bool(group and group.out_of_memory()),
+            out_of_tasks=bool(group and group.out_of_tasks()),
+            disk_full=self._disk_was_full or disk.full(),
+        )
+        how = endings.status(end, seen)
+        known = {file.name: file.content for file in self._request.files}
+        found = collect(disk.fds["box"], known, limits.files, limits.file_bytes) if wall_s else Found()
+        return RunResult(
+            status=how,
+            run=self._stage(end, wall_s),
+            reason=endings.reason(how, end, limits, limits.timeout_s),
+            files=tuple(found.files),
+            files_left_out=found.left_out,
+        )
+
+    def _stage(self, end: End, wall_s: float) -> StageResult:
+        return StageResult(
+            exit_code=end.exit_code,
+            signal=signal_name(end.signal) if end.signal else None,
+            stdout=self._outputs["stdout"].text,
+            stderr=self._outputs["stderr"].text,
+            truncated=any(output.truncated for output in self._outputs.values()),
+            wall_s=round(wall_s, 3),
+            cpu_s=round(end.cpu_s, 3),
+            peak_memory_bytes=max(self._peak_bytes, end.largest_process_bytes),
+        )

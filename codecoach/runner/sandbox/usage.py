@@ -1,0 +1,99 @@
+"""What a running sandbox uses, read from /proc; works without any control group."""
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+
+from codecoach.runner.sandbox.box import DISK_BYTES
+
+INODES = 4096
+"""Files, folders and links that a program may have at a time: an empty file takes kernel memory but no disk space."""
+
+_PAGE = os.sysconf("SC_PAGESIZE")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """private_bytes  memory that only this tree holds; resident_bytes also counts the shared pages of libraries."""
+
+    tasks: int
+    private_bytes: int
+    resident_bytes: int
+
+
+def of_tree(init: int) -> Usage:
+    """Usage of a sandbox by its init process, which is not counted itself."""
+    tasks = private = resident = 0
+    for pid in descendants(init):
+        # A process may end between any two reads.
+        with suppress(OSError, IndexError, ValueError):
+            counted, own, all_pages = _of_process(pid)
+            tasks += counted
+            private += own
+            resident += all_pages
+    return Usage(tasks, private, resident)
+
+
+def descendants(pid: int) -> list[int]:
+    found: list[int] = []
+    waiting = [pid]
+    while waiting:
+        children = _children(waiting.pop())
+        found += children
+        waiting += children
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    children: list[int] = []
+    with suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            # Only the threads that may have started processes matter, and each lists its own.
+            with suppress(OSError), open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
+                children += [int(child) for child in file.read().split()]
+    return children
+
+
+def _of_process(pid: int) -> tuple[int, int, int]:
+    """(threads, private bytes, resident bytes). Shared anonymous memory counts as private: no file backs it."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+        threads = int(file.read().rsplit(")", 1)[1].split()[17])
+    shared_memory = 0
+    with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+        for line in file:
+            if line.startswith("RssShmem:"):
+                shared_memory = int(line.split()[1]) * 1024
+                break
+    with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+        _, resident, shared, *_ = (int(word) * _PAGE for word in file.read().split())
+    return threads, resident - shared + shared_memory, resident
+
+
+class Disk:
+    """The three writable places of a sandbox, by descriptors that outlive it."""
+
+    def __init__(self, init: int) -> None:
+        """Open them; OSError where one of them is not the tmpfs of its size that it should be."""
+        self.fds: dict[str, int] = {}
+        try:
+            for place, size in DISK_BYTES.items():
+                fd = os.open(f"/proc/{init}/root/{place}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                self.fds[place] = fd
+                status = os.fstatvfs(fd)
+                if status.f_blocks * status.f_frsize != size:
+                    raise OSError(f"/{place} is not the folder it should be")  # noqa: TRY301 - one exit for all
+        except OSError:
+            self.close()
+            raise
+
+    def inodes(self) -> int:
+        statuses = [os.fstatvfs(fd) for fd in self.fds.values()]
+        return sum(status.f_files - status.f_ffree for status in statuses)
+
+    def full(self) -> bool:
+        return any(os.fstatvfs(fd).f_bavail == 0 for fd in self.fds.values())
+
+    def close(self) -> None:
+        for fd in self.fds.values():
+            os.close(fd)
+        self.fds.clear()
