@@ -19,8 +19,9 @@ class Key:
 class Item:
     """One item of the table.
 
-    data        a JSON object; empty strings and nulls survive
-    version     1 after the first put, one more after each; 0 means "not stored yet"
+    data        a JSON object; empty strings, nulls, half characters and integers of any size survive; NaN is refused
+    version     1 after the first put, one more after each; 0 means "not stored yet". Only to be compared: an item that was
+                deleted starts at 1 again, one that expired may or may not
     expires_at  Unix seconds after which the item is gone; None: never. Expired items are never returned.
     """
 
@@ -40,7 +41,8 @@ class Put:
 
 @dataclass(frozen=True)
 class Delete:
-    """Part of a transaction. `expected_version` as in `Put`; deleting what is not there is no error."""
+    """Part of a transaction. `expected_version` as in `Put`: with None, deleting what is not there is no error; with n it is a
+    conflict, so that of several deleters exactly one succeeds."""
 
     key: Key
     expected_version: int | None = None
@@ -69,7 +71,7 @@ class Table(Protocol):
         """Store an item and return it with its new version.
 
         Raises `VersionConflict` where `expected_version` (see `Put`) does not hold, `ItemRefused` where the item is over
-        400 KB, the limit of DynamoDB, which every adapter keeps.
+        400 KB, the limit of DynamoDB, which every adapter keeps, or its key is none.
         """
         ...
 
@@ -86,7 +88,10 @@ class Table(Protocol):
         after: str | None = None,
         newest_first: bool = False,
     ) -> Page:
-        """Items of a partition whose sort key starts with `sort_prefix`, in sort order (or its reverse), at most `limit`."""
+        """Items of a partition whose sort key starts with `sort_prefix`, in sort order (or its reverse).
+
+        A page has `limit` items, or fewer at the end; `after` is the `next` of the page before, from the same query.
+        """
         ...
 
     def transact(self, operations: Sequence[Put | Delete]) -> None:

@@ -1,0 +1,165 @@
+"""Who may sign in, and how often a password may be tried."""
+
+import math
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import cast
+
+from codecoach.errors import InputRefused
+from codecoach.store import keys
+from codecoach.store.changing import change
+from codecoach.store.port import Item, Json, Table
+from codecoach.store.records import from_time, to_time
+
+# A username may fail this often, then each failure locks it, twice as long as the one before.
+FAILURES_PER_USERNAME = 5
+# Behind one address there may be a whole office.
+FAILURES_PER_ADDRESS = 20
+FIRST_LOCK_S = 30
+LONGEST_LOCK_S = 15 * 60
+# Failures are forgotten this long after the last one.
+FAILURES_KEPT_S = 24 * 3600
+
+_E_MAIL = re.compile(r"[^\s@\x00-\x1f\ud800-\udfff]+@[^\s@\x00-\x1f\ud800-\udfff]+")
+
+
+@dataclass(frozen=True)
+class Account:
+    """Somebody who may sign in.
+
+    username              e-mail address in lower case
+    password_hash         bcrypt
+    must_change_password  True: nothing else is allowed before
+    disabled              True: signing in is refused; ending the open sign-ins is the caller's (`SignIns.close_all`)
+    """
+
+    username: str
+    password_hash: str = field(repr=False)
+    roles: tuple[str, ...]
+    must_change_password: bool
+    disabled: bool
+    created_at: datetime
+    version: int = field(default=0, compare=False)
+
+
+class Accounts:
+    """All accounts. Usernames are taken in any case, and kept in lower case."""
+
+    def __init__(self, table: Table, clock: Callable[[], float] = time.time) -> None:
+        self._table = table
+        self._clock = clock
+
+    def get(self, username: str) -> Account | None:
+        """The account, or None; also None for what cannot be a username."""
+        name = _normal(username)
+        item = self._table.get(keys.account(name)) if name else None
+        return _account(item) if item else None
+
+    def all(self) -> tuple[Account, ...]:
+        """Every account, by username."""
+        found: list[Item] = []
+        after: str | None = None
+        while True:
+            page = self._table.query(keys.ACCOUNTS, limit=500, after=after)
+            found += page.items
+            after = page.next
+            if after is None:
+                return tuple(map(_account, found))
+
+    def create(
+        self, username: str, password_hash: str, roles: tuple[str, ...] = (), must_change_password: bool = False
+    ) -> Account:
+        """A new account. Raises `VersionConflict` where there is one of that name, `InputRefused` for no e-mail address."""
+        name = _normal(username)
+        if not name:
+            raise InputRefused("username_refused")
+        data: dict[str, Json] = {
+            "password_hash": password_hash,
+            "roles": list(roles),
+            "must_change_password": must_change_password,
+            "disabled": False,
+            "created_at": from_time(datetime.fromtimestamp(self._clock(), UTC)),
+        }
+        return _account(self._table.put(Item(keys.account(name), data), expected_version=0))
+
+    def set_password(self, username: str, password_hash: str, must_change_password: bool = False) -> None:
+        """Give an account another password. Raises `InputRefused` where there is no such account."""
+        self._change(username, {"password_hash": password_hash, "must_change_password": must_change_password})
+
+    def set_disabled(self, username: str, disabled: bool) -> None:
+        """Refuse an account, or allow it again. Raises `InputRefused` where there is no such account."""
+        self._change(username, {"disabled": disabled})
+
+    def _change(self, username: str, fields: dict[str, Json]) -> None:
+        def how(data: dict[str, Json] | None) -> dict[str, Json]:
+            if data is None:
+                raise InputRefused("no_such_account", username=username)
+            return data | fields
+
+        name = _normal(username)
+        if not name:
+            raise InputRefused("no_such_account", username=username)
+        change(self._table, keys.account(name), how)
+
+    def locked_for_s(self, username: str, address: str) -> int:
+        """Seconds for which no password of this username, or from this address, may be tried; 0: it may."""
+        counters = self._table.batch_get([keys.failures(of) for of, _ in _counted(username, address)])
+        ends = [cast(float, item.data["locked_until"]) for item in counters.values()]
+        return max([0, *(math.ceil(end - self._clock()) for end in ends)])
+
+    def record_failure(self, username: str, address: str) -> None:
+        """Count a failed try; unknown usernames count as known ones do, so that nobody learns which exist.
+
+        Calling it before the password is checked, and `clear_failures` when it was right, leaves no gap through which
+        many tries at once could slip.
+        """
+        now = self._clock()
+        for of, allowed in _counted(username, address):
+            change(
+                self._table,
+                keys.failures(of),
+                lambda data, allowed=allowed: _one_more(data, allowed, now),  # type: ignore[misc]
+                expires_at=int(now) + FAILURES_KEPT_S,
+            )
+
+    def clear_failures(self, username: str) -> None:
+        """Forget a username's failures after a good sign-in; those of the address stay, or one good account would hide them."""
+        self._table.delete(keys.failures(_of_username(username)))
+
+
+def _one_more(data: dict[str, Json] | None, allowed: int, now: float) -> dict[str, Json]:
+    count = cast(int, data["count"]) + 1 if data else 1
+    lock_s = min(FIRST_LOCK_S * 2 ** min(count - allowed, 16), LONGEST_LOCK_S) if count >= allowed else 0
+    return {"count": count, "locked_until": now + lock_s}
+
+
+def _counted(username: str, address: str) -> list[tuple[str, int]]:
+    """What is counted, and how often it may fail; an unknown address ("") is not."""
+    counted = [(_of_username(username), FAILURES_PER_USERNAME)]
+    return [*counted, (f"address {address}", FAILURES_PER_ADDRESS)] if address else counted
+
+
+def _of_username(username: str) -> str:
+    return f"username {username.strip().lower()}"
+
+
+def _normal(username: str) -> str:
+    """The username as it is kept; empty for what is no e-mail address."""
+    name = username.strip().lower()
+    return name if len(name) <= 254 and _E_MAIL.fullmatch(name) else ""
+
+
+def _account(item: Item) -> Account:
+    data = item.data
+    return Account(
+        username=item.key.sort,
+        password_hash=str(data["password_hash"]),
+        roles=tuple(cast(list[str], data["roles"])),
+        must_change_password=bool(data["must_change_password"]),
+        disabled=bool(data["disabled"]),
+        created_at=to_time(data["created_at"]),
+        version=item.version,
+    )

@@ -1,0 +1,168 @@
+"""The key layout: every kind of item of the one table, and the functions that make its keys.
+
+    partition            sort                                item                                            expires
+    -------------------  ----------------------------------  ----------------------------------------------  --------
+    accounts             <username>                          account                                         -
+    failures#<hash>      count                               failed sign-ins of a username or an address     1 day
+    ticket#<hash>        ticket                              one-time ticket of a sign-in                    30 s
+    sign-in#<hash>       sign-in                             sign-in of one browser: its username            days set
+    revocations          latest                              changes whenever a sign-in is ended             -
+    user#<username>      sign-in#<hash>                      which sign-ins a user has                       days set
+    user#<username>      preferences                         language, model, region                         -
+    user#<username>      tested-models                       model id -> time of its last good test          -
+    user#<username>      conversation#<id>                   conversation                                    -
+    user#<username>      recent#<updated_at>#<id>            the same, in order of its last change           -
+    user#<username>      purge#<id>                          a deleted conversation with messages left       -
+    user#<username>      template#<id>                       prompt template                                 -
+    user#<username>      program#<id>                        program of the Editor                           -
+    thread#<id>          message#<message id>                message of a conversation or a program          -
+    thread#<id>          run#<run id>                        record of a run                                 -
+    thread#<id>          stop#<message id>                   somebody wants this reply stopped               1 hour
+    thread#<id>          gone                                the conversation was deleted: nothing is saved  1 day
+    (any)                part#<sort of its item>#<random>    part of a text too long for its item            -
+
+<hash> is the SHA-256 of a secret, a username or an address, in hex: nobody can use what he reads here, and any length fits.
+<message id> and <run id> order by time (`time_ordered_id`). <updated_at> is UTC with microseconds and fixed width, so that
+its text orders by time. A name with a `#` in it cannot be mistaken for another key: it is always the last part of one, or
+followed by parts of fixed form.
+"""
+
+import hashlib
+import re
+import secrets
+import threading
+import time
+from datetime import UTC, datetime
+
+from codecoach.store.port import Key
+
+CONVERSATION = "conversation#"
+RECENT = "recent#"
+PURGE = "purge#"
+TEMPLATE = "template#"
+PROGRAM = "program#"
+SIGN_IN = "sign-in#"
+MESSAGE = "message#"
+RUN = "run#"
+PART = "part#"
+
+ACCOUNTS = "accounts"
+REVOCATIONS = Key("revocations", "latest")
+
+
+def hashed(text: str) -> str:
+    """SHA-256 in hex; of any text, half characters included."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def account(username: str) -> Key:
+    return Key(ACCOUNTS, username)
+
+
+def failures(of: str) -> Key:
+    return Key(f"failures#{hashed(of)}", "count")
+
+
+def ticket(secret: str) -> Key:
+    return Key(f"ticket#{hashed(secret)}", "ticket")
+
+
+def sign_in(secret_hash: str) -> Key:
+    return Key(f"sign-in#{secret_hash}", "sign-in")
+
+
+def user(username: str) -> str:
+    """The partition of what belongs to a user."""
+    return f"user#{username}"
+
+
+def user_sign_in(username: str, secret_hash: str) -> Key:
+    return Key(user(username), SIGN_IN + secret_hash)
+
+
+def preferences(username: str) -> Key:
+    return Key(user(username), "preferences")
+
+
+def tested_models(username: str) -> Key:
+    return Key(user(username), "tested-models")
+
+
+def conversation(owner: str, conversation_id: str) -> Key:
+    return Key(user(owner), CONVERSATION + conversation_id)
+
+
+def recent(owner: str, updated_at: datetime, conversation_id: str) -> Key:
+    return Key(user(owner), f"{RECENT}{_sortable(updated_at)}#{conversation_id}")
+
+
+def purge(owner: str, conversation_id: str) -> Key:
+    return Key(user(owner), PURGE + conversation_id)
+
+
+def template(owner: str, template_id: str) -> Key:
+    return Key(user(owner), TEMPLATE + template_id)
+
+
+def program(owner: str, program_id: str) -> Key:
+    return Key(user(owner), PROGRAM + program_id)
+
+
+def thread(thread_id: str) -> str:
+    """The partition of a thread: a conversation, or a program of the Editor, with its messages and runs."""
+    return f"thread#{thread_id}"
+
+
+def message(thread_id: str, message_id: str) -> Key:
+    return Key(thread(thread_id), MESSAGE + message_id)
+
+
+def run(thread_id: str, run_id: str) -> Key:
+    return Key(thread(thread_id), RUN + run_id)
+
+
+def stop(thread_id: str, message_id: str) -> Key:
+    return Key(thread(thread_id), f"stop#{message_id}")
+
+
+def gone(thread_id: str) -> Key:
+    return Key(thread(thread_id), "gone")
+
+
+def parts_prefix(key: Key) -> str:
+    """What the sort keys of all parts of an item start with."""
+    return f"{PART}{key.sort}#"
+
+
+def part(key: Key) -> Key:
+    """A new key for a part of an item; never the same twice, so that parts are never overwritten."""
+    return Key(key.partition, parts_prefix(key) + secrets.token_hex(6))
+
+
+def new_id() -> str:
+    """A random id that nobody can guess."""
+    return secrets.token_hex(12)
+
+
+def is_id(text: str) -> bool:
+    """Whether this may be an id of ours; what comes from an address bar may be anything."""
+    return re.fullmatch(r"[0-9a-f]{1,64}", text) is not None
+
+
+_last_ms = 0
+_ids = threading.Lock()
+
+
+def time_ordered_id(after: str = "") -> str:
+    """A new id that orders after all that this process made, and after the one given, whatever the clocks say.
+
+    12 hex digits of milliseconds since 1970, then 8 random ones; within a millisecond the next one is taken.
+    """
+    global _last_ms  # one clock for the process
+    with _ids:
+        _last_ms = max(time.time_ns() // 1_000_000, _last_ms + 1, int(after[:12], 16) + 1 if after else 0)
+        return f"{_last_ms:012x}{secrets.token_hex(4)}"
+
+
+def _sortable(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00")

@@ -1,0 +1,70 @@
+"""Tables for the tests of the stores: one that counts what is read and written, and one that dies in mid-work."""
+
+from collections.abc import Sequence
+
+from codecoach.store.port import Delete, Item, Key, Page, Put, Table
+
+
+class Clock:
+    """A clock that goes when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Died(BaseException):
+    """The process is gone; nothing in it runs on."""
+
+
+class WatchedTable:
+    """A real table, with a count of items read and written, and a number of calls after which the process dies."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.dies_after: int | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        self.read = self.written = self.calls = 0
+
+    def _call(self) -> None:
+        self.calls += 1
+        if self.dies_after is not None and self.calls > self.dies_after:
+            raise Died
+
+    def get(self, key: Key) -> Item | None:
+        self._call()
+        self.read += 1
+        return self.table.get(key)
+
+    def batch_get(self, keys: Sequence[Key]) -> dict[Key, Item]:
+        self._call()
+        self.read += len(keys)
+        return self.table.batch_get(keys)
+
+    def put(self, item: Item, expected_version: int | None = None) -> Item:
+        self._call()
+        self.written += 1
+        return self.table.put(item, expected_version)
+
+    def delete(self, key: Key, expected_version: int | None = None) -> None:
+        self._call()
+        self.written += 1
+        self.table.delete(key, expected_version)
+
+    def query(self, partition: str, sort_prefix: str = "", **options) -> Page:
+        self._call()
+        page = self.table.query(partition, sort_prefix, **options)
+        self.read += len(page.items)
+        return page
+
+    def transact(self, operations: Sequence[Put | Delete]) -> None:
+        self._call()
+        self.written += len(operations)
+        self.table.transact(operations)
+
+    def ping(self) -> str:
+        return self.table.ping()
