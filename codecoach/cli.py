@@ -1,0 +1,188 @@
+"""The command line: `codecoach up | setup | ask | run | runtimes | user`.
+
+Modules are imported where they are used: a command starts in a fraction of the time that all of them take.
+"""
+
+import json
+import locale
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from codecoach import settings as settings_module
+from codecoach.errors import CodeCoachError
+from codecoach.i18n import Language, Notice, tell, text
+from codecoach.runner.credentials import AwsMode
+from codecoach.runner.port import Runtime
+from codecoach.settings import Settings
+
+if TYPE_CHECKING:
+    from codecoach.ui.administration import Administration
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+user = typer.Typer(no_args_is_help=True, help="Accounts.")
+app.add_typer(user, name="user")
+
+OURS_FAILED = 3
+"""Exit code for a fault of ours; 2 is the command line's own; a program's own code passes through `run`."""
+
+
+def language() -> Language:
+    return Language.from_locale(os.environ.get("LC_ALL") or os.environ.get("LANG") or locale.getlocale()[0])
+
+
+def say(key: str, **values: object) -> None:
+    print(text(language(), key, **values), flush=True)
+
+
+def told_as(notice: Notice) -> str:
+    return tell(language(), notice)
+
+
+def fail(error: CodeCoachError) -> NoReturn:
+    print(f"{told_as(error.what)}\n{told_as(error.hint)}", file=sys.stderr)
+    raise typer.Exit(OURS_FAILED)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Our errors end the command with what happened and what to do, never with a stack trace."""
+    try:
+        yield
+    except CodeCoachError as error:
+        fail(error)
+
+
+def loaded() -> Settings:
+    with told():
+        return settings_module.load()
+
+
+@app.command(help="Start CodeCoach on this machine; Ctrl-C stops all of it.")
+def up() -> None:
+    from codecoach.local import up as starter
+    from codecoach.local.setup import prepare
+
+    chosen = loaded()
+
+    def one_time_password() -> str | None:
+        from codecoach.services import build
+        from codecoach.ui.first_admin import ensure_first_admin
+
+        with closing(build(chosen)) as services:
+            return ensure_first_admin(services.accounts, chosen.admin_email)
+
+    with told():
+        chosen.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        prepare(chosen, say, language())
+        raise typer.Exit(starter.up(chosen, say, one_time_password))
+
+
+@app.command(help="Fetch and build what is needed, without starting anything.")
+def setup(
+    for_tests: Annotated[bool, typer.Option("--for-tests", help="Also what the tests need.")] = False,
+) -> None:
+    from codecoach.local.setup import prepare, prepare_tests
+
+    with told():
+        (prepare_tests if for_tests else prepare)(loaded(), say, language())
+
+
+@app.command(help="Ask the model; the answer streams to standard output.")
+def ask(
+    question: Annotated[str, typer.Argument(help="What to ask; - reads it from standard input.")],
+    assistant: Annotated[str, typer.Option(help="code_coach, aws_cli or plain.")] = "code_coach",
+    model: Annotated[str, typer.Option(help="Model id or inference profile id.")] = "",
+) -> None:
+    from codecoach.local.ask import answer
+
+    asked = sys.stdin.read() if question == "-" else question
+    with told():
+        for piece in answer(loaded(), asked.strip(), assistant, model):
+            print(piece, end="", flush=True)
+    print()
+
+
+@app.command(help="Run a program in the sandbox; output as it comes, the program's own exit code.")
+def run(
+    files: Annotated[list[Path], typer.Argument(help="Source files and data; the first is the entry point.")],
+    language_id: Annotated[str, typer.Option("--language", help="Default: by the first file's extension.")] = "",
+    aws: Annotated[AwsMode, typer.Option(help="The AWS that the program sees.")] = AwsMode.NONE,
+    stdin_file: Annotated[Path | None, typer.Option(help="What the program reads on standard input.")] = None,
+    timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds of wall clock.")] = None,
+    arg: Annotated[list[str] | None, typer.Option(help="An argument for the program; repeat for more.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one RunResult object at the end.")] = False,
+) -> None:
+    from codecoach.local import program
+    from codecoach.services import build
+
+    wanted = program.Program(tuple(files), language_id, stdin_file, tuple(arg or ()), timeout, aws)
+    with told(), closing(build(loaded())) as services:
+        request = program.request(wanted, services.limits, program.access(aws, services))
+        raise typer.Exit(program.run(services.runner, request, told_as, as_json))
+
+
+@app.command(help="What can run here, and why the rest cannot.")
+def runtimes(as_json: Annotated[bool, typer.Option("--json", help="As a JSON list.")] = False) -> None:
+    from codecoach.services import build
+
+    with told(), closing(build(loaded())) as services:
+        known = services.runner.runtimes()
+    if as_json:
+        print(json.dumps([_runtime(item) for item in known], ensure_ascii=False))
+        return
+    for item in known:
+        about = told_as(item.problem) if item.problem else item.sdk
+        print(f"{item.language:<12} {item.version or '-':<10} {about}")
+
+
+def _runtime(item: Runtime) -> dict[str, object]:
+    """{"language", "version", "installed", "sdk", "problem": sentence|null}"""
+    return {
+        "language": item.language,
+        "version": item.version,
+        "installed": item.installed,
+        "sdk": item.sdk,
+        "problem": told_as(item.problem) if item.problem else None,
+    }
+
+
+@contextmanager
+def administration() -> "Iterator[Administration]":
+    from codecoach.services import build
+    from codecoach.ui.administration import Administration
+
+    with closing(build(loaded())) as services:
+        yield Administration(services.accounts, services.sign_ins)
+
+
+@user.command("add", help="Add an account; prints its one-time password.")
+def user_add(email: str, admin: Annotated[bool, typer.Option(help="May manage accounts.")] = False) -> None:
+    with told(), administration() as accounts:
+        say("cli.user.added", user=email, password=accounts.add(email, admin=admin))
+
+
+@user.command("reset", help="Give an account a new one-time password and end its sign-ins.")
+def user_reset(email: str) -> None:
+    with told(), administration() as accounts:
+        say("cli.user.reset", user=email, password=accounts.reset(email))
+
+
+@user.command("disable", help="Close an account and end its sign-ins; what it owns is kept.")
+def user_disable(email: str) -> None:
+    with told(), administration() as accounts:
+        accounts.disable(email)
+        say("cli.user.disabled", user=email)
+
+
+def main() -> None:
+    logging.basicConfig(
+        level=os.environ.get("CODECOACH_LOG_LEVEL", "WARNING"), format="%(levelname)s %(name)s: %(message)s"
+    )
+    app()

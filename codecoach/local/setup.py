@@ -1,0 +1,75 @@
+"""`codecoach setup`: fetch the local model's weights and build the language runtimes, with a progress bar."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+from codecoach.errors import CodeCoachError
+from codecoach.i18n import Language, tell, text
+from codecoach.local import weights  # type: ignore[attr-defined,unused-ignore]
+from codecoach.runner import packages
+from codecoach.settings import Backend, RunnerKind, Settings
+
+Say = Callable[..., None]
+
+
+def prepare(settings: Settings, say: Say, language: Language) -> None:
+    """Make ready what these settings need; what is there already costs nothing.
+
+    A runtime that cannot be built is told and left out: the app works without it. Raises our errors where the model's
+    weights cannot be had.
+    """
+    if (
+        settings.backend is Backend.EMBEDDED
+        and not settings.bedrock_endpoint_url
+        and weights.known(settings.local_model)
+    ):
+        fetch_weights(settings.local_model, settings.cache_dir, language)
+    if settings.runner is RunnerKind.SANDBOX:
+        for name in packages.AT_ONCE:
+            build_runtime(name, settings.cache_dir, say, language)
+
+
+def prepare_tests(settings: Settings, say: Say, language: Language) -> None:
+    """What the tests need: the runtimes and the small model."""
+    fetch_weights("0.5b", settings.cache_dir, language)
+    for name in packages.AT_ONCE:
+        build_runtime(name, settings.cache_dir, say, language)
+
+
+def fetch_weights(model: str, cache_dir: Path, language: Language) -> Path:
+    with _bar() as progress:
+        task = None
+
+        def report(done_bytes: int, total_bytes: int, source: str) -> None:
+            nonlocal task
+            label = text(language, "cli.setup.weights", name=model, source=source)
+            task = progress.add_task(label, total=total_bytes) if task is None else task
+            progress.update(task, completed=done_bytes, total=total_bytes, description=label)
+
+        return weights.ensure(model, cache_dir, report)
+
+
+def build_runtime(name: str, cache_dir: Path, say: Say, language: Language) -> None:
+    if packages.installed(cache_dir, name):
+        return
+    say("cli.setup.runtime", language=name)
+    try:
+        packages.install(name, cache_dir)
+    except CodeCoachError as error:
+        say("cli.setup.runtime_failed", language=name, detail=tell(language, error.what))
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns) as progress:
+        yield progress

@@ -1,0 +1,161 @@
+"""Builds everything from the settings; the only file that names adapter classes."""
+
+import logging
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from codecoach.aws.simulated import SimulatedAws
+from codecoach.coach.coach import Coach
+from codecoach.coach.generation import Generations
+from codecoach.coach.runs import Runs
+from codecoach.errors import ModelNotFound
+from codecoach.models import clients, converse
+from codecoach.models.converse import ConverseModel
+from codecoach.models.port import Model, ModelDirectory
+from codecoach.runner.port import Limits, Runner
+from codecoach.runner.sandbox import Sandbox
+from codecoach.settings import Backend, Settings
+from codecoach.store.accounts import Accounts
+from codecoach.store.conversations import Conversations
+from codecoach.store.port import Table
+from codecoach.store.preferences import Preferences
+from codecoach.store.programs import Programs
+from codecoach.store.sign_ins import SignIns
+from codecoach.store.sqlite import SqliteTable
+from codecoach.store.templates import Templates
+
+if TYPE_CHECKING:
+    from codecoach.coach.fix import Fixer  # type: ignore[import-not-found,unused-ignore]
+
+log = logging.getLogger(__name__)
+
+DATABASE = "codecoach.sqlite"
+
+
+class Services:
+    """All parts, each built when it is first asked for, so that a short command pays only for what it uses.
+
+    The web app calls `warm` once, before its threads start; after that every part is safe to use from any thread.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def table(self) -> Table:
+        if self.settings.backend is Backend.AWS or self.settings.dynamodb_endpoint_url:
+            from codecoach.store import dynamodb  # type: ignore[attr-defined,unused-ignore]
+
+            client = dynamodb.client(self.settings.region, self.settings.dynamodb_endpoint_url or None)
+            dynamodb.ensure(client, self.settings.table)
+            return dynamodb.DynamoTable(client, self.settings.table)
+        return SqliteTable(self.settings.data_dir / DATABASE)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        return Accounts(self.table)
+
+    @cached_property
+    def sign_ins(self) -> SignIns:
+        return SignIns(self.table, self.settings.session_days)
+
+    @cached_property
+    def preferences(self) -> Preferences:
+        return Preferences(self.table)
+
+    @cached_property
+    def conversations(self) -> Conversations:
+        return Conversations(self.table)
+
+    @cached_property
+    def templates(self) -> Templates:
+        return Templates(self.table)
+
+    @cached_property
+    def programs(self) -> Programs:
+        return Programs(self.table)
+
+    @cached_property
+    def clients(self) -> clients.Clients:
+        return clients.clients(self.settings)
+
+    @cached_property
+    def model(self) -> Model:
+        return ConverseModel(self.clients.runtime, self.clients.control)
+
+    @cached_property
+    def directory(self) -> ModelDirectory:
+        from codecoach.models.directory import BedrockDirectory  # type: ignore[import-not-found,unused-ignore]
+
+        return BedrockDirectory(self.clients.control)
+
+    @cached_property
+    def runner(self) -> Runner:
+        return Sandbox(self.settings)
+
+    @cached_property
+    def simulated(self) -> SimulatedAws:
+        return SimulatedAws(self.settings.region)
+
+    @cached_property
+    def generations(self) -> Generations:
+        return Generations(self.model, self.conversations)
+
+    @cached_property
+    def coach(self) -> Coach:
+        return Coach(self.model, self.directory, self.conversations, self.generations, self.settings)
+
+    @cached_property
+    def fixer(self) -> "Fixer":
+        from codecoach.coach.fix import Fixer  # type: ignore[import-not-found,unused-ignore]
+
+        return Fixer(self.model, self.conversations, self.generations)
+
+    @cached_property
+    def runs(self) -> Runs:
+        return Runs(self.runner, self.simulated, self.programs)
+
+    @property
+    def default_model_id(self) -> str:
+        """The model of whoever has not chosen one: the settings' own, else the first that the directory offers.
+
+        Raises `ModelError` where the directory does not answer.
+        """
+        if self.settings.model:
+            return self.settings.model
+        cards = self.directory.cards()
+        if not cards:
+            raise ModelNotFound(model="", detail="the list of models is empty")
+        return cards[0].id
+
+    @property
+    def limits(self) -> Limits:
+        """The bounds of a run, as the settings say."""
+        return Limits(
+            timeout_s=self.settings.run_timeout_s,
+            memory_bytes=self.settings.run_memory_mb * 1024 * 1024,
+            output_bytes=self.settings.run_output_kb * 1024,
+        )
+
+    def warm(self) -> None:
+        """Build every part, and import and start ahead what the first user would otherwise wait for."""
+        for name in _parts():
+            getattr(self, name)
+        self.simulated.warm()
+        converse.warm()
+
+    def close(self) -> None:
+        """End what runs, in the order in which the parts use one another."""
+        for name in ("generations", "runs", "runner", "simulated", "table"):
+            part = self.__dict__.get(name)
+            if part is not None and hasattr(part, "close"):
+                part.close()
+
+
+def _parts() -> list[str]:
+    return [name for name, value in vars(Services).items() if isinstance(value, cached_property)]
+
+
+def build(settings: Settings) -> Services:
+    """The services of these settings; nothing is started or connected yet."""
+    return Services(settings)
