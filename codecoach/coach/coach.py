@@ -1,44 +1,135 @@
 """One turn of a conversation: ask, continue, try again, edit and send again."""
 
-from codecoach.chat.messages import Conversation, Message
-from codecoach.coach.generation import Generation, Generations, MessageStore
-from codecoach.models.port import Model, ModelDirectory
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from codecoach.chat.messages import Conversation, Message, MessageState, Role
+from codecoach.coach import assistants, history
+from codecoach.coach.generation import Generation, Generations
+from codecoach.coach.history import Limits
+from codecoach.coach.titles import title
+from codecoach.errors import InputRefused
+from codecoach.models.port import ModelRequest
 from codecoach.settings import Settings
+from codecoach.store.conversations import Conversations
+
+
+@dataclass(frozen=True)
+class _Thread:
+    """What is needed of a thread to act at one of its messages, or at its end; both parts oldest first.
+
+    before  the newest messages before it, as many as a model could be sent
+    rest    it and all later ones
+    """
+
+    before: tuple[Message, ...]
+    rest: tuple[Message, ...]
+
+    @property
+    def last_id(self) -> str:
+        return next((message.id for message in reversed(self.before + self.rest)), "")
 
 
 class Coach:
     """Takes turns in conversations. Every method stores what the user did first and returns the reply being written.
 
-    All of them raise `InputRefused` (nothing was said; a reply is being written already), `ModelInputTooLong` (before
-    anything is stored) and `StoreError`. What goes wrong at the model is found in the reply.
+    All of them raise `InputRefused` (nothing was said; a reply is being written already; the conversation is gone),
+    `ModelInputTooLong` (before anything is stored) and `StoreError`. What goes wrong at the model is found in the reply.
     """
 
-    def __init__(
-        self,
-        model: Model,
-        directory: ModelDirectory,
-        conversations: MessageStore,
-        generations: Generations,
-        settings: Settings,
-    ) -> None:
-        self._model = model
-        self._directory = directory
+    def __init__(self, conversations: Conversations, generations: Generations, settings: Settings) -> None:
         self._conversations = conversations
         self._generations = generations
         self._settings = settings
 
     def ask(self, conversation: Conversation, text: str, model_id: str) -> Generation:
         """Say something. A conversation without a title gets one from the first words."""
-        raise NotImplementedError
+        thread = self._thread(conversation, None, model_id)
+        said = self._said(text, self._conversations.new_message_id(thread.last_id))
+        request = self._question(conversation, (*thread.before, said), model_id)
+        self._conversations.save(conversation.id, said)
+        self._to_top(conversation, text)
+        return self._reply(conversation, request, said.id)
 
     def resume(self, conversation: Conversation, message: Message, model_id: str) -> Generation:
         """Go on with an unfinished reply, in the same message."""
-        raise NotImplementedError
+        thread = self._thread(conversation, message.id, model_id)
+        system, room = self._system(conversation), self._limits(model_id)
+        request = history.continuation(model_id, system, thread.before, message, room)
+        if request.turns[-1].role is Role.ASSISTANT:
+            # No model takes a prefill that ends in white space: it writes that anew.
+            message = replace(message, text=message.text.rstrip())
+        self._to_top(conversation)
+        return self._generations.start(conversation.id, request, replace(message, model_id=model_id))
 
     def retry(self, conversation: Conversation, message: Message, model_id: str) -> Generation:
         """Write a reply again, after a failure or because another one is wanted. It and all later messages go."""
-        raise NotImplementedError
+        thread = self._thread(conversation, message.id, model_id)
+        request = self._question(conversation, thread.before, model_id)
+        self._to_top(conversation)
+        generation = self._reply(conversation, request, thread.last_id)
+        self._delete(conversation, thread.rest)
+        return generation
 
     def resend(self, conversation: Conversation, message_id: str, text: str, model_id: str) -> Generation:
         """Replace a message of the user's and have it answered. All later messages go once the new text is stored."""
-        raise NotImplementedError
+        thread = self._thread(conversation, message_id, model_id)
+        said = self._said(text, message_id)
+        request = self._question(conversation, (*thread.before, said), model_id)
+        self._conversations.save(conversation.id, said)
+        self._delete(conversation, tuple(message for message in thread.rest if message.id != message_id))
+        self._to_top(conversation, text)
+        return self._reply(conversation, request, thread.last_id)
+
+    def _thread(self, conversation: Conversation, message_id: str | None, model_id: str) -> _Thread:
+        """The thread around a message (None: at its end). Raises `InputRefused` where a reply is being written in it."""
+        room = self._limits(model_id).input
+        before: list[Message] = []
+        rest: list[Message] = []
+        page = self._conversations.messages(conversation.id)
+        if page.messages and page.messages[-1].state is MessageState.STREAMING:
+            raise InputRefused("reply_running")
+        while True:
+            later = [message for message in page.messages if message_id and message.id >= message_id]
+            rest = later + rest
+            before = [*page.messages[: len(page.messages) - len(later)], *before]
+            enough = sum(history.tokens(message.text) for message in before) > room
+            if enough or page.before is None:
+                return _Thread(tuple(before), tuple(rest))
+            page = self._conversations.messages(conversation.id, before=page.before)
+
+    def _question(self, conversation: Conversation, messages: tuple[Message, ...], model_id: str) -> ModelRequest:
+        return history.question(model_id, self._system(conversation), messages, self._limits(model_id))
+
+    def _reply(self, conversation: Conversation, request: ModelRequest, after_id: str) -> Generation:
+        message = Message(
+            self._conversations.new_message_id(after_id),
+            Role.ASSISTANT,
+            "",
+            datetime.now(UTC),
+            MessageState.STREAMING,
+            request.model_id,
+        )
+        return self._generations.start(conversation.id, request, message)
+
+    def _to_top(self, conversation: Conversation, text: str = "") -> None:
+        """Move the conversation to the top of the list, and give it a title if it has none."""
+        self._conversations.touch(conversation.owner, conversation.id)
+        if text and not conversation.title:
+            self._conversations.rename(conversation.owner, conversation.id, title(text))
+
+    def _delete(self, conversation: Conversation, messages: tuple[Message, ...]) -> None:
+        """The newest first, so that a crash leaves no gap."""
+        for message in reversed(messages):
+            self._conversations.delete_message(conversation.id, message.id)
+
+    def _said(self, text: str, message_id: str) -> Message:
+        if not text.strip():
+            raise InputRefused("nothing_said")
+        return Message(message_id, Role.USER, text, datetime.now(UTC))
+
+    def _system(self, conversation: Conversation) -> str:
+        return assistants.get(conversation.assistant_id).system
+
+    def _limits(self, model_id: str) -> Limits:
+        return history.limits(model_id, self._settings.local_context_tokens)

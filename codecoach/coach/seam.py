@@ -8,7 +8,8 @@ from codecoach.chat.fences import Splitter
 _TAIL_CHARS = 600
 # A shorter overlap may be chance: a new line, an indentation, a closing bracket.
 _OVERLAP_MIN_CHARS = 8
-_FENCE_LINE = re.compile(r"\s*(`{3,}|~{3,})[^\n]*\n")
+# With an info string it opens a block; without one it closes the block that is open.
+_FENCE_LINE = re.compile(r"\s*(`{3,}|~{3,})[ \t]*\w[^\n]*\n")
 
 
 class Seam:
