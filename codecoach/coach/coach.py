@@ -68,7 +68,8 @@ class Coach:
         request = self._question(conversation, thread.before, model_id)
         self._to_top(conversation)
         generation = self._reply(conversation, request, thread.last_id)
-        self._delete(conversation, thread.rest)
+        for old in reversed(thread.rest):  # the newest first, so that a crash leaves no gap
+            self._conversations.delete_message(conversation.id, old.id)
         return generation
 
     def resend(self, conversation: Conversation, message_id: str, text: str, model_id: str) -> Generation:
@@ -77,7 +78,8 @@ class Coach:
         said = self._said(text, message_id)
         request = self._question(conversation, (*thread.before, said), model_id)
         self._conversations.save(conversation.id, said)
-        self._delete(conversation, tuple(message for message in thread.rest if message.id != message_id))
+        if later := [message.id for message in thread.rest if message.id > message_id]:
+            self._conversations.delete_from(conversation.id, later[0])
         self._to_top(conversation, text)
         return self._reply(conversation, request, thread.last_id)
 
@@ -117,11 +119,6 @@ class Coach:
         self._conversations.touch(conversation.owner, conversation.id)
         if text and not conversation.title:
             self._conversations.rename(conversation.owner, conversation.id, title(text))
-
-    def _delete(self, conversation: Conversation, messages: tuple[Message, ...]) -> None:
-        """The newest first, so that a crash leaves no gap."""
-        for message in reversed(messages):
-            self._conversations.delete_message(conversation.id, message.id)
 
     def _said(self, text: str, message_id: str) -> Message:
         if not text.strip():

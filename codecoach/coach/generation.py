@@ -39,11 +39,13 @@ log = logging.getLogger(__name__)
 class MessageStore(Protocol):
     """What a generation asks of the store (`store.conversations.Conversations` answers it)."""
 
-    def save(self, conversation_id: str, message: Message) -> object: ...
+    def save(self, thread_id: str, message: Message) -> object: ...
 
-    def stop_requested(self, conversation_id: str, message_id: str) -> bool: ...
+    def stop_requested(self, thread_id: str, message_id: str) -> bool: ...
 
-    def request_stop(self, conversation_id: str, message_id: str) -> object: ...
+    def request_stop(self, thread_id: str, message_id: str) -> object: ...
+
+    def clear_stop(self, thread_id: str, message_id: str) -> object: ...
 
 
 class Generation:
@@ -266,6 +268,8 @@ class Generations:
                 raise InputRefused("reply_running")
             _running[thread_id] = generation
         try:
+            if message.text:  # a stop meant for who wrote it before
+                self._store.clear_stop(thread_id, message.id)
             self._store.save(thread_id, replace(generation.snapshot(), updated_at=datetime.now(UTC)))
         except BaseException:
             _forget(generation)
