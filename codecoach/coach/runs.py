@@ -29,7 +29,8 @@ from codecoach.runner.port import (
     StageChanged,
     Stream,
 )
-from codecoach.store.programs import ResultFile, RunRecord, new_id
+from codecoach.store import keys
+from codecoach.store.programs import ResultFile, RunRecord
 
 LIVE_CHARS = 1024 * 1024
 # Pages are woken at most once in a frame: more often than 20 times a second nobody sees, and it costs CPU.
@@ -215,7 +216,9 @@ class Runs:
         The job gets an id that sorts by time, whatever `request.job_id` says, because records are listed by it.
         Raises `InputRefused` where a run is under way in this thread. What goes wrong later is the job's `error`. `InputRefused` where a run is under way in this thread. What goes wrong later is the job's `error`.
         """
-        job = RunJob(self._runner, self._simulated, self._store, thread, replace(request, job_id=new_id()))
+        job = RunJob(
+            self._runner, self._simulated, self._store, thread, replace(request, job_id=keys.time_ordered_id())
+        )
         with _registry:
             before = _jobs.get(thread)
             if before and not before.done:

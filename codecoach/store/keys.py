@@ -14,12 +14,13 @@
     user#<username>      recent#<updated_at>#<id>            the same, in order of its last change           -
     user#<username>      purge#<id>                          a deleted conversation with messages left       -
     user#<username>      template#<id>                       prompt template                                 -
-    user#<username>      program#<id>                        program of the Editor                           -
+    user#<username>      program#<id>                        what a list shows of a program of the Editor    -
     thread#<id>          message#<message id>                message of a conversation or a program          -
+    thread#<id>          program                             program of the Editor, whole                    -
     thread#<id>          run#<run id>                        record of a run                                 -
     thread#<id>          stop#<message id>                   somebody wants this reply stopped               1 hour
     thread#<id>          gone                                the conversation was deleted: nothing is saved  1 day
-    (any)                part#<sort of its item>#<random>    part of a text too long for its item            -
+    (any)                part#<sort of its item>#<name>      part of a text too long for its item            -
 
 <hash> is the SHA-256 of a secret, a username or an address, in hex: nobody can use what he reads here, and any length fits.
 <message id> and <run id> order by time (`time_ordered_id`). <updated_at> is UTC with microseconds and fixed width, so that
@@ -106,6 +107,10 @@ def template(owner: str, template_id: str) -> Key:
 
 def program(owner: str, program_id: str) -> Key:
     return Key(user(owner), PROGRAM + program_id)
+
+
+def program_body(program_id: str) -> Key:
+    return Key(thread(program_id), "program")
 
 
 def thread(thread_id: str) -> str:

@@ -2,12 +2,12 @@
 
     partition      sort                             holds
     user#<owner>   program#<id>                     name, language, times: what a list shows
-    thread#<id>    program                          files, stdin, arguments, where it came from; carries the version
+    thread#<id>    program                          the whole program; carries the version
     thread#<id>    run#<run>                        a run without its long output and its files' contents
     thread#<id>    part#run#<run>#<output>#<n>      a piece of its output, in order
     thread#<id>    part#run#<run>#file#<n>          the content of one of its result files
 
-A run's record is put last: where it is found, all its pieces are there. Program and run ids sort by time.
+The thread of a run is a program or a conversation. A run's record is put last: where it is found, all its pieces are there.
 """
 
 import base64
@@ -20,6 +20,9 @@ from datetime import UTC, datetime
 from pydantic import TypeAdapter
 
 from codecoach.i18n import Notice
+from codecoach.store import keys
+from codecoach.store.conversations import GONE_KEPT_S
+from codecoach.store.large import LargeItems
 from codecoach.store.port import Delete, Item, Json, Key, Put, Table
 
 KEPT_FILE_BYTES = 256 * 1024
@@ -113,16 +116,12 @@ class RunRecord:
 _PROGRAM, _ENTRY, _RECORD = TypeAdapter(Program), TypeAdapter(ProgramEntry), TypeAdapter(RunRecord)
 
 
-def new_id() -> str:
-    """An id that sorts after those made before it."""
-    return f"{time.time_ns():016x}{secrets.token_hex(4)}"
-
-
 class Programs:
     """Programs and runs in a table. Every method raises `StoreError`."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
+        self._large = LargeItems(table)
 
     def create(
         self,
@@ -136,13 +135,13 @@ class Programs:
     ) -> Program:
         """Store a new program; raises `ItemRefused` where its files are over 400 KB together."""
         program = Program(
-            new_id(), owner, name, language, files, conversation_id=conversation_id, message_id=message_id
+            _new_id(), owner, name, language, files, conversation_id=conversation_id, message_id=message_id
         )
         return self.save(program)
 
     def get(self, owner: str, program_id: str) -> Program | None:
         """The program, if it is the owner's."""
-        item = self._table.get(_body_key(program_id))
+        item = self._table.get(keys.program_body(program_id)) if keys.is_id(program_id) else None
         return None if item is None or item.data["owner"] != owner else _program(item)
 
     def save(self, program: Program) -> Program:
@@ -155,32 +154,38 @@ class Programs:
         entry = {name: body[name] for name in ("name", "language", "updated_at")}
         self._table.transact(
             [
-                Put(Item(_body_key(saved.id), body), expected_version=program.version),
-                Put(Item(_entry_key(saved.owner, saved.id), entry)),
+                Put(Item(keys.program_body(saved.id), body), expected_version=program.version),
+                Put(Item(keys.program(saved.owner, saved.id), entry)),
             ]
         )
         return saved
 
     def list(self, owner: str, limit: int = 50) -> tuple[ProgramEntry, ...]:
         """The owner's programs, the newest made first."""
-        page = self._table.query(f"user#{owner}", "program#", limit=limit, newest_first=True)
+        page = self._table.query(keys.user(owner), keys.PROGRAM, limit=limit, newest_first=True)
         return tuple(
-            _ENTRY.validate_python({**item.data, "id": item.key.sort.removeprefix("program#")}) for item in page.items
+            _ENTRY.validate_python({**item.data, "id": item.key.sort.removeprefix(keys.PROGRAM)}) for item in page.items
         )
 
     def delete(self, owner: str, program_id: str) -> None:
         """Delete a program, its runs and what was said about it; another owner's is left alone."""
         if self.get(owner, program_id) is None:
             return
-        self._table.transact([Delete(_entry_key(owner, program_id)), Delete(_body_key(program_id))])
-        for item in self._all(_thread(program_id), ""):
-            self._table.delete(item.key)
+        gone = Item(keys.gone(program_id), {}, expires_at=int(time.time()) + GONE_KEPT_S)
+        self._table.transact(
+            [Delete(keys.program(owner, program_id)), Delete(keys.program_body(program_id)), Put(gone)]
+        )
+        for prefix in (keys.MESSAGE, keys.RUN, keys.PART):
+            self._large.delete_range(keys.thread(program_id), prefix)
 
     def add_run(self, thread: str, record: RunRecord) -> None:
         """Keep what came of a run; of more than `KEPT_RUNS` the oldest go.
 
-        Result files are kept with their content up to 256 KB each and 1 MB together, others by name and size.
+        Result files are kept with their content up to 256 KB each and 1 MB together, others by name and size. What
+        belongs to a deleted program or conversation is not kept.
         """
+        if self._table.get(keys.gone(thread)):
+            return
         files = _kept(record.files)
         outputs = {"stdout": record.stdout, "stderr": record.stderr, "compile_output": record.compile_output}
         for name, text in outputs.items():
@@ -190,18 +195,18 @@ class Programs:
             if file.content is not None:
                 data: dict[str, Json] = {"base64": base64.b64encode(file.content).decode()}
                 self._table.put(Item(_part_key(thread, record.id, "file", number), data))
-        self._table.put(Item(_run_key(thread, record.id), _run_data(replace(record, files=files))))
-        for item in list(self._all(_thread(thread), "run#"))[:-KEPT_RUNS]:
-            self._forget(thread, item.key.sort.removeprefix("run#"))
+        self._table.put(Item(keys.run(thread, record.id), _run_data(replace(record, files=files))))
+        for item in list(self._all(keys.thread(thread), keys.RUN))[:-KEPT_RUNS]:
+            self._large.delete(item.key)
 
     def runs(self, thread: str, limit: int = 20) -> tuple[RunRecord, ...]:
         """The newest runs of a thread (a program, or a block of a conversation) first, not whole."""
-        page = self._table.query(_thread(thread), "run#", limit=limit, newest_first=True)
+        page = self._table.query(keys.thread(thread), keys.RUN, limit=limit, newest_first=True)
         return tuple(_record(item) for item in page.items)
 
     def run(self, thread: str, run_id: str) -> RunRecord | None:
         """One run, whole."""
-        item = self._table.get(_run_key(thread, run_id))
+        item = self._table.get(keys.run(thread, run_id))
         if item is None:
             return None
         record = _record(item)
@@ -215,16 +220,14 @@ class Programs:
         )
 
     def _output(self, thread: str, run_id: str, name: str) -> str:
-        return "".join(str(item.data["text"]) for item in self._all(_thread(thread), _parts_prefix(run_id, f"{name}#")))
+        return "".join(
+            str(item.data["text"])
+            for item in self._all(keys.thread(thread), f"{keys.parts_prefix(keys.run(thread, run_id))}{name}#")
+        )
 
     def _with_content(self, thread: str, run_id: str, number: int, file: ResultFile) -> ResultFile:
         item = self._table.get(_part_key(thread, run_id, "file", number))
         return file if item is None else replace(file, content=base64.b64decode(str(item.data["base64"])))
-
-    def _forget(self, thread: str, run_id: str) -> None:
-        self._table.delete(_run_key(thread, run_id))
-        for item in self._all(_thread(thread), _parts_prefix(run_id)):
-            self._table.delete(item.key)
 
     def _all(self, partition: str, sort_prefix: str) -> Iterator[Item]:
         after = None
@@ -236,28 +239,13 @@ class Programs:
                 return
 
 
-def _thread(thread: str) -> str:
-    return f"thread#{thread}"
-
-
-def _body_key(program_id: str) -> Key:
-    return Key(_thread(program_id), "program")
-
-
-def _entry_key(owner: str, program_id: str) -> Key:
-    return Key(f"user#{owner}", f"program#{program_id}")
-
-
-def _run_key(thread: str, run_id: str) -> Key:
-    return Key(_thread(thread), f"run#{run_id}")
-
-
-def _parts_prefix(run_id: str, what: str = "") -> str:
-    return f"part#run#{run_id}#{what}"
+def _new_id() -> str:
+    """An id that sorts by time, and that nobody can guess: whoever knows it may read its runs."""
+    return keys.time_ordered_id() + secrets.token_hex(8)
 
 
 def _part_key(thread: str, run_id: str, what: str, number: int) -> Key:
-    return Key(_thread(thread), f"{_parts_prefix(run_id, what)}#{number:04}")
+    return Key(keys.thread(thread), f"{keys.parts_prefix(keys.run(thread, run_id))}{what}#{number:04}")
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -276,7 +264,7 @@ def _kept(files: tuple[ResultFile, ...]) -> tuple[ResultFile, ...]:
 
 
 def _program(item: Item) -> Program:
-    own = {"id": item.key.partition.removeprefix("thread#"), "version": item.version}
+    own = {"id": item.key.partition.removeprefix(keys.thread("")), "version": item.version}
     return _PROGRAM.validate_python({**item.data, **own})
 
 
@@ -298,4 +286,4 @@ def _run_data(record: RunRecord) -> dict[str, Json]:
 
 
 def _record(item: Item) -> RunRecord:
-    return _RECORD.validate_python({**item.data, "id": item.key.sort.removeprefix("run#")})
+    return _RECORD.validate_python({**item.data, "id": item.key.sort.removeprefix(keys.RUN)})

@@ -1,0 +1,159 @@
+"""Programs and runs are kept whole, listed cheaply, and shown to their owner only."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from codecoach.errors import ItemRefused, VersionConflict
+from codecoach.i18n import Notice
+from codecoach.store import keys
+from codecoach.store.programs import (
+    KEPT_FILE_BYTES,
+    KEPT_RUNS,
+    LISTED_OUTPUT_CHARS,
+    Programs,
+    ResultFile,
+    RunRecord,
+    SourceFile,
+)
+from codecoach.store.sqlite import SqliteTable
+
+MAIN = (SourceFile("main.py", "print('你好')\n"), SourceFile("empty.txt", ""))
+
+
+@pytest.fixture
+def table(tmp_path):
+    table = SqliteTable(tmp_path / "store.sqlite")
+    yield table
+    table.close()
+
+
+@pytest.fixture
+def programs(table):
+    return Programs(table)
+
+
+def record(**changes) -> RunRecord:
+    plain = RunRecord(
+        id=keys.time_ordered_id(),
+        at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        language="python",
+        status="failed",
+        exit_code=1,
+        signal=None,
+        stdout="out",
+        stderr="",
+        truncated=False,
+        wall_s=0.25,
+        cpu_s=None,
+        peak_memory_bytes=4096,
+        reason=Notice("run.failed", {"code": "1"}),
+        code_sha256="abc",
+    )
+    return replace(plain, **changes)
+
+
+def test_a_program_comes_back_as_it_was_saved(programs):
+    made = programs.create("ada", "python", MAIN, name="hello", conversation_id="c", message_id="m")
+    saved = programs.save(replace(made, stdin="in\n", args=("-v", "")))
+    found = programs.get("ada", made.id)
+    assert found == saved
+    assert found.version == saved.version == 2
+    assert found.files == MAIN
+
+
+def test_a_program_is_its_owners_alone(programs):
+    made = programs.create("ada", "python", MAIN)
+    assert programs.get("grace", made.id) is None
+    programs.delete("grace", made.id)
+    assert programs.get("ada", made.id) == made
+    assert programs.list("grace") == ()
+
+
+def test_the_newest_made_program_is_listed_first(programs):
+    first = programs.create("ada", "python", MAIN, name="first")
+    second = programs.create("ada", "bash", MAIN, name="second")
+    changed = programs.save(replace(first, name="renamed"))
+    listed = programs.list("ada")
+    assert [(entry.id, entry.name) for entry in listed] == [(second.id, "second"), (first.id, "renamed")]
+    assert listed[1].updated_at == changed.updated_at
+    assert [entry.name for entry in programs.list("ada", limit=1)] == ["second"]
+
+
+def test_of_two_saves_of_the_same_state_the_second_is_refused(programs):
+    made = programs.create("ada", "python", MAIN)
+    programs.save(replace(made, name="mine"))
+    with pytest.raises(VersionConflict):
+        programs.save(replace(made, name="theirs"))
+    assert programs.get("ada", made.id).name == "mine"
+
+
+def test_a_program_too_large_for_the_store_is_refused_and_the_old_one_kept(programs):
+    made = programs.create("ada", "python", MAIN)
+    with pytest.raises(ItemRefused):
+        programs.save(replace(made, files=(SourceFile("main.py", "x" * 500_000),)))
+    assert programs.get("ada", made.id) == made
+
+
+def test_a_deleted_program_takes_its_runs_along(programs, table):
+    made = programs.create("ada", "python", MAIN)
+    programs.add_run(made.id, record(stdout="x" * 100_000, files=(ResultFile("a", 1, b"a"),)))
+    programs.delete("ada", made.id)
+    assert programs.get("ada", made.id) is None
+    assert programs.list("ada") == ()
+    programs.add_run(made.id, record())  # a run that ends after the deletion
+    assert [item.key.sort for item in table.query(f"thread#{made.id}").items] == ["gone"]
+    assert programs.get("ada", "../nonsense") is None
+
+
+def test_a_run_comes_back_as_it_was(programs):
+    kept = record(stderr="\x00\ufffd 你好\n", compile_output="warning", signal="SIGSEGV", exit_code=None)
+    programs.add_run("p", kept)
+    assert programs.run("p", kept.id) == kept
+    assert programs.run("p", "unknown") is None
+    assert programs.run("other", kept.id) is None
+
+
+def test_output_of_a_megabyte_is_kept_whole_and_cut_in_lists(programs):
+    printed = "你好\x00\n" * 260_000
+    kept = record(stdout=printed, stderr=printed)
+    programs.add_run("p", kept)
+    assert programs.run("p", kept.id) == kept
+    (listed,) = programs.runs("p")
+    assert not listed.whole
+    assert listed.stdout == printed[:LISTED_OUTPUT_CHARS]
+
+
+def test_result_files_keep_their_content_while_they_are_small(programs):
+    files = (
+        ResultFile("plot.png", 4, b"\x89PNG"),
+        ResultFile("empty", 0, b""),
+        ResultFile("limit", KEPT_FILE_BYTES, b"x" * KEPT_FILE_BYTES),
+        ResultFile("large", KEPT_FILE_BYTES + 1, b"x" * (KEPT_FILE_BYTES + 1)),
+        *(ResultFile(f"many{n}", KEPT_FILE_BYTES, b"y" * KEPT_FILE_BYTES) for n in range(4)),
+        ResultFile("last", 1, b"z"),
+    )
+    kept = record(files=files)
+    programs.add_run("p", kept)
+    found = programs.run("p", kept.id).files
+    assert [(file.name, file.size_bytes) for file in found] == [(file.name, file.size_bytes) for file in files]
+    assert [file.name for file in found if file.content is None] == ["large", "many2", "many3"]
+    assert all(file.content is None or file == files[n] for n, file in enumerate(found))
+    assert all(file.content is None for file in programs.runs("p")[0].files)
+
+
+def test_the_newest_run_is_listed_first(programs):
+    first, second = record(at=datetime.now(UTC)), record(at=datetime.now(UTC) + timedelta(seconds=1))
+    programs.add_run("p", first)
+    programs.add_run("p", second)
+    assert [run.id for run in programs.runs("p")] == [second.id, first.id]
+    assert [run.id for run in programs.runs("p", limit=1)] == [second.id]
+
+
+def test_of_too_many_runs_the_oldest_go_with_all_they_kept(programs, table):
+    kept = [record(files=(ResultFile("a", 1, b"a"),)) for _ in range(KEPT_RUNS + 2)]
+    for run in kept:
+        programs.add_run("p", run)
+    assert [run.id for run in programs.runs("p", limit=100)] == [run.id for run in reversed(kept[2:])]
+    assert len(table.query("thread#p", "part#", limit=1000).items) == 2 * KEPT_RUNS
