@@ -103,7 +103,7 @@ class Services:
 
     @cached_property
     def coach(self) -> Coach:
-        return Coach(self.model, self.directory, self.conversations, self.generations, self.settings)
+        return Coach(self.conversations, self.generations, self.settings)
 
     @cached_property
     def fixer(self) -> "Fixer":

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from codecoach.chat.messages import Role, Usage
+from codecoach.i18n import Notice
 
 
 @dataclass(frozen=True)
@@ -132,4 +133,16 @@ class ModelDirectory(Protocol):
 
         Being listed does not prove that a call works: only a call does.
         """
+        ...
+
+    def notes(self) -> tuple[Notice, ...]:
+        """What the list lacks, and why. Raises `ModelError`."""
+        ...
+
+    def nearest(self, model_id: str) -> str | None:
+        """The model of the list that is most like this one and not retired, or None. Raises `ModelError`."""
+        ...
+
+    def refresh(self) -> None:
+        """Ask the service again at the next call."""
         ...
