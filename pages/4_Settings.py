@@ -1,5 +1,34 @@
-"""Settings: the model, one's account, and for administrators everybody's."""
+"""Settings: the model, one's account, the state of the parts, and for administrators everybody's account."""
 
-from codecoach.ui import page
+import streamlit as st
+
+from codecoach.ui import notices, page
+from codecoach.ui.administration import is_admin
+from codecoach.ui.session import t
+from codecoach.ui.settings_account import draw_account
+from codecoach.ui.settings_accounts import draw_accounts
+from codecoach.ui.settings_model import draw_model
+from codecoach.ui.settings_state import draw_state
 
 account = page.open_page("nav.settings")
+
+SECTIONS = {
+    "model": (t("settings_page.model"), ":material/neurology:", draw_model),
+    "account": (t("settings_page.account"), ":material/person:", draw_account),
+    "state": (t("settings_page.state"), ":material/monitor_heart:", draw_state),
+}
+if is_admin(account):
+    SECTIONS["accounts"] = (t("settings_page.accounts"), ":material/group:", draw_accounts)
+
+st.title(t("nav.settings"))
+chosen = st.pills(
+    t("nav.settings"),
+    list(SECTIONS),
+    default="model",
+    required=True,
+    format_func=lambda section: f"{SECTIONS[section][1]} {SECTIONS[section][0]}",
+    key="settings-section",
+    label_visibility="collapsed",
+)
+with notices.guard():
+    SECTIONS[chosen][2](account)

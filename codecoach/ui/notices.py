@@ -28,9 +28,15 @@ def told(notice: Notice) -> str:
 
 def show(error: Exception) -> None:
     """Show an error and log it with its traceback."""
+    known = record(error)
+    show_failure(known.what, known.hint, known.reference)
+
+
+def record(error: Exception) -> CodeCoachError:
+    """Log an error with its traceback, and return what may be shown of it: itself, or an internal error."""
     known = error if isinstance(error, CodeCoachError) else CodeCoachError()
     log.error("shown to a user as %s", known, exc_info=error)
-    show_failure(known.what, known.hint, known.reference)
+    return known
 
 
 def show_failure(what: Notice, hint: Notice, reference: str) -> None:

@@ -47,14 +47,15 @@ def sidebar() -> DeltaGenerator:
 
 
 def _draw_sidebar(account: Account) -> None:
+    st.logo(ICON, size="large")
     with st.sidebar:
         with st.container(gap=None):
             for file, label, icon in NAVIGATION:
                 st.page_link(file, label=t(label), icon=icon, width="stretch")
         st.session_state[_BODY] = st.container()
         with st.popover(account.username, icon=":material/account_circle:", width="stretch"):
-            switches.language_switch()
-            switches.theme_switch()
+            switches.language_switch("menu")
+            switches.theme_switch("menu")
             st.button(
                 t("signin.sign_out"),
                 icon=":material/logout:",

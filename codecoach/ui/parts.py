@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from codecoach import languages
+from codecoach.aws.identity import caller_identity
 from codecoach.errors import CodeCoachError
 from codecoach.i18n import Notice
 from codecoach.services import Services
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 FRESH_S: Final = 30.0
 SLOW_S: Final = 10.0
 
-PartName = Literal["model", "store", "runner"]
+PartName = Literal["model", "store", "runner", "identity"]
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,17 @@ class Parts:
             "store": _Check("store", lambda: services.table.ping()),
             "runner": _Check("runner", lambda: _runner(services)),
         }
+        self._identity = _Check("identity", lambda: caller_identity(services.clients.sts).arn)
 
     def snapshot(self) -> tuple[PartState, ...]:
         """What is known now; starts checks that are due and does not wait for them."""
         with self._lock:
             return tuple(check.state() for check in self._checks.values())
+
+    def identity(self) -> PartState:
+        """Who AWS takes this app for, as the `version`; only meaningful with an AWS account behind it."""
+        with self._lock:
+            return self._identity.state()
 
     def refresh(self) -> None:
         """Check all parts again at the next `snapshot`."""

@@ -122,6 +122,12 @@ def sign_out() -> None:
     st.session_state[_ORDER] = ("end", str(time.monotonic_ns()))
 
 
+def username() -> str:
+    """The name last seen signed in here; empty where nobody is."""
+    last: Account | None = st.session_state.get(_ACCOUNT)
+    return last.username if last else ""
+
+
 def current_sid() -> str | None:
     """The id of this sign-in, which a change of password keeps while it ends all others."""
     sid = st.session_state.get(_SID)

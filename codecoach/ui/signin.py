@@ -132,6 +132,6 @@ def address_group(address: str) -> str:
 def _choices() -> None:
     left, right = st.columns(2)
     with left:
-        switches.language_switch()
+        switches.language_switch("gate")
     with right:
-        switches.theme_switch()
+        switches.theme_switch("gate")

@@ -54,28 +54,30 @@ button[aria-checked="true"] { color: var(--st-primary-color); box-shadow: inset 
 """
 
 
-def language_switch() -> None:
-    """Draw the choice of the interface's language."""
-    st.session_state[_LANGUAGE] = session.language()
+def language_switch(place: str) -> None:
+    """Draw the choice of the interface's language; `place` tells apart where it is drawn twice."""
+    key = f"{_LANGUAGE}-{place}"
+    st.session_state[key] = session.language()
     st.segmented_control(
         t("nav.language"),
         list(Language),
         required=True,
         format_func=LANGUAGE_NAMES.__getitem__,
-        key=_LANGUAGE,
+        key=key,
         on_change=_language_chosen,
+        args=(key,),
         label_visibility="collapsed",
         width="stretch",
     )
 
 
-def theme_switch() -> None:
+def theme_switch(place: str) -> None:
     """Draw the choice of system, light and dark. It is the browser's own, and reloads the page."""
     element = st.components.v2.component(
         "codecoach_theme", html='<div role="radiogroup"></div>', css=_THEME_CSS, js=_THEME_JS
     )
     element(
-        key="codecoach.theme_switch",
+        key=f"codecoach.theme_switch-{place}",
         data={
             "label": t("nav.theme"),
             "choices": [t("nav.theme_system"), t("nav.theme_light"), t("nav.theme_dark")],
@@ -89,5 +91,5 @@ def theme_is_dark() -> bool:
     return st.context.theme.type == "dark"
 
 
-def _language_chosen() -> None:
-    session.choose_language(st.session_state[_LANGUAGE])
+def _language_chosen(key: str) -> None:
+    session.choose_language(st.session_state[key])
