@@ -125,15 +125,25 @@ class Accounts:
                 expires_at=int(now) + FAILURES_KEPT_S,
             )
 
-    def clear_failures(self, username: str) -> None:
-        """Forget a username's failures after a good sign-in; those of the address stay, or one good account would hide them."""
+    def clear_failures(self, username: str, address: str = "") -> None:
+        """Forget a username's failures after a good sign-in, and the one try that was counted for its address beforehand.
+
+        The address's other failures stay, or one good account would hide them.
+        """
         self._table.delete(keys.failures(_of_username(username)))
+        for of, _ in _counted(username, address)[1:]:
+            change(self._table, keys.failures(of), _one_less, expires_at=int(self._clock()) + FAILURES_KEPT_S)
 
 
 def _one_more(data: dict[str, Json] | None, allowed: int, now: float) -> dict[str, Json]:
     count = cast(int, data["count"]) + 1 if data else 1
     lock_s = min(FIRST_LOCK_S * 2 ** min(count - allowed, 16), LONGEST_LOCK_S) if count >= allowed else 0
     return {"count": count, "locked_until": now + lock_s}
+
+
+def _one_less(data: dict[str, Json] | None) -> dict[str, Json] | None:
+    # Only a try that was allowed can have been good, so a lock there is the one its own count began.
+    return {"count": max(0, cast(int, data["count"]) - 1), "locked_until": 0.0} if data else None
 
 
 def _counted(username: str, address: str) -> list[tuple[str, int]]:

@@ -1,5 +1,6 @@
 """Open sign-ins, and the one-time tickets that begin them. Of every secret only the SHA-256 is kept."""
 
+import hashlib
 import secrets
 import threading
 import time
@@ -54,17 +55,21 @@ class SignIns:
         self._revocations = -1
         self._looked_at = float("-inf")
 
-    def issue_ticket(self, username: str) -> str:
-        """A secret that `redeem` turns into the username once, within `TICKET_S`."""
+    def issue_ticket(self, sid: str) -> str:
+        """A secret that `redeem` turns into the sid once, within `TICKET_S`.
+
+        The item holds the sid masked by the ticket, of which it holds the hash alone: who reads the table learns neither.
+        """
         ticket = secrets.token_urlsafe(32)
+        masked = _masked(sid.encode(), ticket).hex()
         self._table.put(
-            Item(keys.ticket(ticket), {"username": username}, expires_at=int(self._clock()) + TICKET_S),
+            Item(keys.ticket(ticket), {"sid": masked}, expires_at=int(self._clock()) + TICKET_S),
             expected_version=0,
         )
         return ticket
 
     def redeem(self, ticket: str) -> str | None:
-        """The username of a ticket, to exactly one caller, whatever process asks; None for any other."""
+        """The sid of a ticket, to exactly one caller, whatever process asks; None for any other."""
         item = self._table.get(keys.ticket(ticket))
         if item is None:
             return None
@@ -72,7 +77,7 @@ class SignIns:
             self._table.delete(item.key, expected_version=item.version)
         except VersionConflict:
             return None  # somebody else was quicker
-        return str(item.data["username"])
+        return _masked(bytes.fromhex(str(item.data["sid"])), ticket).decode()
 
     def open(self, username: str) -> str:
         """Begin a sign-in and return its secret, for the browser's cookie alone."""
@@ -151,3 +156,9 @@ class SignIns:
                 self._memory.clear()
             until = min(known.until, self._monotonic() + remaining_s)
             self._memory[hashed] = _Remembered(known.username, known.revocations, until)
+
+
+def _masked(text: bytes, ticket: str) -> bytes:
+    """The text under a mask that only the ticket gives; masked twice it is itself again."""
+    mask = hashlib.shake_256(f"sign-in ticket {ticket}".encode("utf-8", "surrogatepass")).digest(len(text))
+    return bytes(a ^ b for a, b in zip(text, mask, strict=True))

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 from codecoach.errors import CodeCoachError
-from codecoach.ui import notices, session
+from codecoach.ui import notices, passwords, session
 from codecoach.ui.first_admin import ensure_first_admin
 from codecoach.ui.routes import ROUTES
 
@@ -42,6 +42,7 @@ def show_script_error(error: Exception) -> bool:
 def _prepare() -> None:
     import pandas  # noqa: F401 (Streamlit imports it in the first stream of a process, which takes 2 s)
 
+    passwords.warm()
     services = session.services()
     try:
         services.warm()

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from codecoach import languages
-from codecoach.aws.identity import caller_identity
 from codecoach.errors import CodeCoachError
 from codecoach.i18n import Notice
 from codecoach.services import Services
@@ -56,7 +55,7 @@ class Parts:
             "store": _Check("store", lambda: services.table.ping()),
             "runner": _Check("runner", lambda: _runner(services)),
         }
-        self._identity = _Check("identity", lambda: caller_identity(services.clients.sts).arn)
+        self._identity = _Check("identity", lambda: _identity(services))
 
     def snapshot(self) -> tuple[PartState, ...]:
         """What is known now; starts checks that are due and does not wait for them."""
@@ -129,3 +128,11 @@ def _runner(services: Services) -> str:
     labels = {language.id: language.label for language in languages.LANGUAGES}
     installed = [runtime for runtime in services.runner.runtimes() if runtime.installed]
     return ", ".join(f"{labels.get(runtime.language, runtime.language)} {runtime.version}" for runtime in installed)
+
+
+def _identity(services: Services) -> str:
+    import boto3  # only where there is an account to ask
+
+    from codecoach.aws.identity import caller_identity
+
+    return caller_identity(boto3.client("sts", region_name=services.settings.region)).arn

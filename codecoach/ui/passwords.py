@@ -1,31 +1,35 @@
 """Passwords: hashed with bcrypt (cost 12) by streamlit-authenticator, checked in the same time for known and unknown users."""
 
+import importlib
+import logging
 import secrets
 from functools import cache
-from typing import Final
-
-from streamlit_authenticator.utilities import Hasher
+from typing import TYPE_CHECKING, Final
 
 from codecoach.i18n import Notice
+
+if TYPE_CHECKING:
+    from streamlit_authenticator.utilities import Hasher
 
 MIN_CHARACTERS: Final = 8
 MAX_CHARACTERS: Final = 64
 # bcrypt takes no more; beyond ASCII a password reaches it before 64 characters.
 MAX_BYTES: Final = 72
+_NOISY: Final = ("caching.cache_data_api", "scriptrunner_utils.script_run_context")
 # No letters or digits that look alike: people type this one from a terminal.
 _ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
 def hash_password(password: str) -> str:
     """The bcrypt hash to store. The password must have no `problem_with` it."""
-    return str(Hasher.hash(password))
+    return str(_hasher().hash(password))
 
 
 def check_password(password: str, password_hash: str | None) -> bool:
     """Whether the password is right. Without a hash (unknown user) it takes as long and says no."""
     if not 0 < len(password.encode()) <= MAX_BYTES:
         password, password_hash = "", None
-    right = bool(Hasher.check_pw(password, password_hash or _hash_of_nobody()))
+    right = bool(_hasher().check_pw(password, password_hash or _hash_of_nobody()))
     return right and password_hash is not None
 
 
@@ -38,9 +42,32 @@ def problem_with(password: str) -> Notice | None:
     return None
 
 
+def warm() -> None:
+    """Do ahead what the first check of a process would otherwise wait for."""
+    _hash_of_nobody()
+
+
 def one_time_password() -> str:
     """A random password (79 bits) to be told once and changed at the first sign-in."""
     return "-".join("".join(secrets.choice(_ALPHABET) for _ in range(4)) for _ in range(4))
+
+
+@cache
+def _hasher() -> "type[Hasher]":
+    """streamlit-authenticator's hasher, imported quietly.
+
+    The package registers components as it is imported, and Streamlit warns of that outside a script run, where launchers are.
+    """
+    noisy = [logging.getLogger(f"streamlit.runtime.{name}") for name in _NOISY]
+    levels = [logger.level for logger in noisy]
+    for logger in noisy:
+        logger.setLevel(logging.ERROR)
+    try:
+        hasher: type[Hasher] = importlib.import_module("streamlit_authenticator.utilities").Hasher
+    finally:
+        for logger, level in zip(noisy, levels, strict=True):
+            logger.setLevel(level)
+    return hasher
 
 
 @cache

@@ -35,20 +35,14 @@ def show_sign_in() -> None:
 
 def sign_in(username: str, password: str) -> Notice | None:
     """Sign in, or say why not. Unknown name and wrong password sound and take the same."""
-    name, address = username.strip().lower(), visitor_address()
-    accounts = services().accounts
-    wait_s = accounts.locked_for_s(name, address)
-    if wait_s > 0:
-        return Notice("signin.locked", {"minutes": -(-wait_s // 60)})
-    account = accounts.get(name)
-    right = check_password(password, account.password_hash if account else None)
-    if account is None or not right or account.disabled:
-        accounts.record_failure(name, address)
-        log.warning("sign-in refused for an account from %s", address)
-        return Notice("signin.refused")
-    accounts.clear_failures(name)
-    session.sign_in(name)
-    return None
+    name = username.strip().lower()
+    account = services().accounts.get(name)
+    problem = _refused(name, password, account.password_hash if account else None, "signin.refused")
+    if problem is None and account and account.disabled:
+        problem = Notice("signin.refused")
+    if problem is None:
+        session.sign_in(name)
+    return problem
 
 
 def show_forced_change(account: Account) -> None:
@@ -91,31 +85,40 @@ def change_form(account: Account) -> None:
 
 def change_password(account: Account, current: str, new: str, again: str) -> Notice | None:
     """Change a password and end the account's other sign-ins, or say why not."""
-    name, address = account.username, visitor_address()
-    accounts = services().accounts
-    wait_s = accounts.locked_for_s(name, address)
-    if wait_s > 0:
-        return Notice("signin.locked", {"minutes": -(-wait_s // 60)})
-    if not check_password(current, account.password_hash):
-        accounts.record_failure(name, address)
-        return Notice("signin.current_wrong")
     if new != again:
         return Notice("signin.not_the_same")
     if new == current:
         return Notice("signin.same_as_before")
-    problem = problem_with(new)
-    if problem:
-        return problem
-    accounts.set_password(name, hash_password(new))
-    services().sign_ins.close_all(name, keep_sid=session.current_sid())
+    problem = problem_with(new) or _refused(account.username, current, account.password_hash, "signin.current_wrong")
+    if problem is None:
+        services().accounts.set_password(account.username, hash_password(new))
+        services().sign_ins.close_all(account.username, keep_sid=session.current_sid())
+    return problem
+
+
+def _refused(name: str, password: str, password_hash: str | None, wrong_key: str) -> Notice | None:
+    """Why a password is not accepted, or None. Counted before it is checked, so that many tries at once gain nothing."""
+    accounts, address = services().accounts, visitor_address()
+    wait_s = accounts.locked_for_s(name, address)
+    if wait_s > 0:
+        return Notice("signin.locked", {"minutes": -(-wait_s // 60)})
+    accounts.record_failure(name, address)
+    if not check_password(password, password_hash):
+        log.warning("password refused, tried from %s", address or "here")
+        return Notice(wrong_key)
+    accounts.clear_failures(name, address)
     return None
 
 
 def visitor_address() -> str:
-    """The address that failures are counted by: the trusted proxy's word where one is set, else the socket's."""
+    """The address that failures are counted by: the trusted proxy's word where one is set, else the socket's.
+
+    Empty, and so not counted, where the visitor is on this machine: it may be a proxy that stands for everybody.
+    """
     header = services().settings.client_address_header
-    value = st.context.headers.get(header, "") if header else ""
-    return address_group(value.split(",")[-1].strip() or st.context.ip_address or "local")
+    if header:
+        return address_group(st.context.headers.get(header, "").split(",")[-1].strip())
+    return address_group(st.context.ip_address or "")
 
 
 def address_group(address: str) -> str:
