@@ -15,7 +15,14 @@ from codecoach.ui.session import services, t
 
 _TRIALS: Final = "settings-trials"
 _CHOSEN: Final = "settings-model"
-STATE_COLOURS: Final = {"active": "green", "legacy": "orange", "retired": "red", "unknown": "gray"}
+# Text and colour of a model's state.
+_STATES: Final = {
+    "active": ("settings_page.state_active", "green"),
+    "legacy": ("settings_page.state_legacy", "orange"),
+    "retired": ("settings_page.state_retired", "red"),
+    "unknown": ("settings_page.state_unknown", "gray"),
+}
+_ABILITIES: Final = {"vision": "settings_page.vision", "tools": "settings_page.tools"}
 
 
 @dataclass(frozen=True)
@@ -54,10 +61,11 @@ def draw_model(account: Account) -> None:
 def _draw_card(card: ModelCard) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, gap="small"):
-            st.badge(t(f"settings_page.state_{card.state}"), color=STATE_COLOURS.get(card.state, "gray"))  # type: ignore[arg-type]
-            for word, able in (("vision", card.vision), ("tools", card.tools)):
+            text, colour = _STATES[card.state]
+            st.badge(t(text), color=colour)  # type: ignore[arg-type]
+            for ability, able in (("vision", card.vision), ("tools", card.tools)):
                 if able:
-                    st.badge(t(f"settings_page.{word}"), color="blue")
+                    st.badge(t(_ABILITIES[ability]), color="blue")
         facts = [f"`{card.id}`"]
         if card.context_tokens:
             facts.append(t("settings_page.context", tokens=f"{card.context_tokens:,}"))
