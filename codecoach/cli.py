@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from codecoach.ui.administration import Administration
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+runtimes = typer.Typer()
+app.add_typer(runtimes, name="runtimes")
 user = typer.Typer(no_args_is_help=True, help="Accounts.")
 app.add_typer(user, name="user")
 
@@ -37,7 +39,7 @@ def language() -> Language:
     return Language.from_locale(os.environ.get("LC_ALL") or os.environ.get("LANG") or locale.getlocale()[0])
 
 
-def say(key: str, **values: object) -> None:
+def say(key: str, /, **values: object) -> None:
     print(text(language(), key, **values), flush=True)
 
 
@@ -73,6 +75,9 @@ def up() -> None:
 
     def one_time_password() -> str | None:
         from codecoach.services import build
+        from codecoach.ui import bare
+
+        bare.silence()
         from codecoach.ui.first_admin import ensure_first_admin
 
         with closing(build(chosen)) as services:
@@ -128,8 +133,12 @@ def run(
         raise typer.Exit(program.run(services.runner, request, told_as, as_json))
 
 
-@app.command(help="What can run here, and why the rest cannot.")
-def runtimes(as_json: Annotated[bool, typer.Option("--json", help="As a JSON list.")] = False) -> None:
+@runtimes.callback(invoke_without_command=True, help="What can run here, and why the rest cannot.")
+def list_runtimes(
+    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="As a JSON list.")] = False
+) -> None:
+    if context.invoked_subcommand:
+        return
     from codecoach.services import build
 
     with told(), closing(build(loaded())) as services:
@@ -140,6 +149,17 @@ def runtimes(as_json: Annotated[bool, typer.Option("--json", help="As a JSON lis
     for item in known:
         about = told_as(item.problem) if item.problem else item.sdk
         print(f"{item.language:<12} {item.version or '-':<10} {about}")
+
+
+@runtimes.command("install", help="Build the runtimes of these languages.")
+def install_runtimes(names: Annotated[list[str], typer.Argument(help="Languages.")]) -> None:
+    from codecoach.runner import packages
+
+    chosen = loaded()
+    for name in names:
+        say("cli.setup.runtime", language=name)
+        with told():
+            packages.install(name, chosen.cache_dir, lambda line: print("  " + line))
 
 
 def _runtime(item: Runtime) -> dict[str, object]:
@@ -156,6 +176,9 @@ def _runtime(item: Runtime) -> dict[str, object]:
 @contextmanager
 def administration() -> "Iterator[Administration]":
     from codecoach.services import build
+    from codecoach.ui import bare
+
+    bare.silence()
     from codecoach.ui.administration import Administration
 
     with closing(build(loaded())) as services:

@@ -40,7 +40,7 @@ def table(language: Language) -> Mapping[str, str]:
     return dict(_flat(tomllib.loads(source)))
 
 
-def text(language: Language, key: str, **values: object) -> str:
+def text(language: Language, key: str, /, **values: object) -> str:
     """The text of `key`, its `{placeholders}` filled; raises KeyError for a key that no table has."""
     return table(language)[key].format_map({name: str(value) for name, value in values.items()})
 

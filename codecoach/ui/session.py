@@ -51,7 +51,7 @@ def install(made: Services | None) -> None:
         _services = made
 
 
-def t(key: str, **values: object) -> str:
+def t(key: str, /, **values: object) -> str:
     """The text of `key` in this session's language."""
     return i18n.text(language(), key, **values)
 

@@ -69,3 +69,7 @@ def test_a_notice_is_told_in_the_language_asked_for():
     assert tell(Language.EN, notice) != tell(Language.ZH, notice)
     with pytest.raises(KeyError):
         text(Language.EN, "errors.no_such_key")
+
+
+def test_a_value_may_have_any_name():
+    assert "Fortran" in text(Language.EN, "errors.runtime_missing.what", language="Fortran")

@@ -1,0 +1,10 @@
+"""For commands that use a part of the interface's libraries without a page."""
+
+import streamlit.config
+import streamlit.logger
+
+
+def silence() -> None:
+    """Keep Streamlit from warning that there is no page; call it before the rest of `ui` is imported."""
+    streamlit.logger.set_log_level("ERROR")
+    streamlit.config.set_option("logger.level", "error")  # else reading its configuration sets the level anew
