@@ -51,12 +51,21 @@ class MessageStore(Protocol):
 class Generation:
     """A reply being written. Pages hold it as long as they like; it ends without them."""
 
-    def __init__(self, store: MessageStore, thread_id: str, reply: Reply, message: Message, seam: Seam | None) -> None:
+    def __init__(
+        self,
+        store: MessageStore,
+        thread_id: str,
+        reply: Reply,
+        message: Message,
+        seam: Seam | None = None,
+        save_s: float = SAVE_S,
+    ) -> None:
         self.thread_id = thread_id
         self.message_id = message.id
         self._store = store
         self._reply = reply
         self._seam = seam
+        self._save_s = save_s
         self._changed = threading.Condition()
         self._message = replace(message, state=MessageState.STREAMING, error=None, stop_reason="")
         self._pieces = [message.text]
@@ -135,7 +144,7 @@ class Generation:
 
     def keep(self) -> None:
         """Save now and then until the end, then for good."""
-        while not self._ended.wait(SAVE_S):
+        while not self._ended.wait(self._save_s):
             if self._save():
                 self._look_for_stop()
         self._reply.close()
@@ -248,9 +257,10 @@ _registry = threading.Lock()
 class Generations:
     """The replies being written by this process, at most one in a thread of messages."""
 
-    def __init__(self, model: Model, conversations: MessageStore) -> None:
+    def __init__(self, model: Model, conversations: MessageStore, save_s: float = SAVE_S) -> None:
         self._model = model
         self._store = conversations
+        self._save_s = save_s
 
     def start(self, thread_id: str, request: ModelRequest, message: Message) -> Generation:
         """Start writing `message`, and go on after its text where it has some.
@@ -261,7 +271,7 @@ class Generations:
         # After a prefill the model goes on by itself; asked to continue, it tends to repeat its last words.
         prefilled = request.turns[-1].role is Role.ASSISTANT
         seam = Seam(message.text) if message.text and not prefilled else None
-        generation = Generation(self._store, thread_id, self._model.stream(request), message, seam)
+        generation = Generation(self._store, thread_id, self._model.stream(request), message, seam, self._save_s)
         with _registry:
             before = _running.get(thread_id)
             if before and not before.done:
