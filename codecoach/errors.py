@@ -18,6 +18,7 @@
     │   ├── SandboxUnavailable  this machine does not allow the sandbox
     │   └── RunnerUnavailable   the runner does not answer
     ├── SimulationError         the simulated AWS cannot be started or reached
+    ├── IdentityUnknown         AWS does not say who we are
     └── StoreError
         ├── VersionConflict     somebody else changed the item meanwhile
         ├── ItemRefused         the store cannot keep this item (too large, malformed)
@@ -123,6 +124,10 @@ class RunnerUnavailable(RunnerError):
 
 class SimulationError(CodeCoachError):
     key = "simulation_error"
+
+
+class IdentityUnknown(CodeCoachError):
+    key = "identity_unknown"
 
 
 class StoreError(CodeCoachError):

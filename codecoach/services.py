@@ -2,10 +2,10 @@
 
 import logging
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from codecoach.aws.simulated import SimulatedAws
 from codecoach.coach.coach import Coach
+from codecoach.coach.fix import Fixer
 from codecoach.coach.generation import Generations
 from codecoach.coach.runs import Runs
 from codecoach.errors import ModelNotFound
@@ -23,9 +23,6 @@ from codecoach.store.programs import Programs
 from codecoach.store.sign_ins import SignIns
 from codecoach.store.sqlite import SqliteTable
 from codecoach.store.templates import Templates
-
-if TYPE_CHECKING:
-    from codecoach.coach.fix import Fixer  # type: ignore[import-not-found,unused-ignore]
 
 log = logging.getLogger(__name__)
 
@@ -106,10 +103,8 @@ class Services:
         return Coach(self.conversations, self.generations, self.settings)
 
     @cached_property
-    def fixer(self) -> "Fixer":
-        from codecoach.coach.fix import Fixer  # type: ignore[import-not-found,unused-ignore]
-
-        return Fixer(self.model, self.conversations, self.generations)
+    def fixer(self) -> Fixer:
+        return Fixer(self.conversations, self.generations, self.settings)
 
     @cached_property
     def runs(self) -> Runs:

@@ -1,0 +1,112 @@
+"""Have a program repaired or explained by a model. Nothing is applied here: the corrected program is offered."""
+
+import difflib
+from datetime import UTC, datetime
+
+from codecoach import languages
+from codecoach.chat.fences import segments
+from codecoach.chat.messages import Message, MessageState, Role
+from codecoach.coach import evidence, history
+from codecoach.coach.assistants import prompt
+from codecoach.coach.generation import Generation, Generations
+from codecoach.errors import ModelInputTooLong
+from codecoach.i18n import Language
+from codecoach.models.port import ModelRequest, Turn
+from codecoach.settings import Settings
+from codecoach.store.conversations import Conversations
+from codecoach.store.programs import Program, RunRecord
+
+# Repairs want no invention; models that take no temperature are not sent one.
+TEMPERATURE = 0.2
+# A block this much shorter than the longest is an excerpt, not the program.
+EXCERPT = 0.5
+
+_ENGLISH_NAMES = {Language.EN: "English", Language.ZH: "Chinese"}
+
+
+class Fixer:
+    """Asks a model about a program of the Editor; the reply is written into the thread of the program's id.
+
+    Both methods raise `InputRefused` where a reply is being written there, `ModelInputTooLong` and `StoreError`.
+    """
+
+    def __init__(self, conversations: Conversations, generations: Generations, settings: Settings) -> None:
+        self._conversations = conversations
+        self._generations = generations
+        self._settings = settings
+
+    def fix(self, program: Program, record: RunRecord, language: Language, model_id: str) -> Generation:
+        """Ask for the corrected program. `record` is its last run, whole (`Programs.run`)."""
+        return self._ask(program.id, _system("fix", language), question(program, record), model_id)
+
+    def explain(self, program: Program, language: Language, model_id: str) -> Generation:
+        """Ask what the program does."""
+        return self._ask(program.id, _system("explain", language), _code(program), model_id)
+
+    def _ask(self, thread: str, system: str, text: str, model_id: str) -> Generation:
+        room = history.limits(model_id, self._settings.local_context_tokens)
+        if history.tokens(system) + history.tokens(text) + history.TURN_TOKENS > room.input:
+            raise ModelInputTooLong()
+        request = ModelRequest(
+            model_id, (Turn(Role.USER, text),), system, max_tokens=room.reply, temperature=TEMPERATURE
+        )
+        message = Message(
+            self._conversations.new_message_id(),
+            Role.ASSISTANT,
+            "",
+            datetime.now(UTC),
+            MessageState.STREAMING,
+            model_id,
+        )
+        return self._generations.start(thread, request, message)
+
+
+def question(program: Program, record: RunRecord, *, grounded: bool = True) -> str:
+    """What a model is asked about a failed program; `grounded`: with what AWS's API models say of it."""
+    parts = [_code(program), evidence.ending(record)]
+    parts += [
+        f"{name}:\n```text\n{text}\n```"
+        for name, text in evidence.outputs(record, [file.name for file in program.files])
+    ]
+    if grounded and program.language == "python":
+        facts = evidence.findings(program.files[0].text, record)
+        if facts:
+            told = "\n".join(f"- Line {fact.line}: {fact.sentence}" for fact in facts)
+            parts.append(f"Facts about the API, from AWS's own model:\n{told}")
+    return "\n\n".join(parts)
+
+
+def corrected(reply: str, language_id: str) -> str | None:
+    """The corrected program in a reply, or None where there is no whole one.
+
+    It is the last complete block in the program's language that is no mere excerpt; a block that names no language counts
+    where none names the right one.
+    """
+    blocks = [segment for segment in segments(reply) if segment.kind == "code" and segment.closed]
+    language = languages.BY_ID[language_id]
+    right = [block.text for block in blocks if languages.from_fence(block.info) == language]
+    candidates = right or [block.text for block in blocks if not block.info.strip()]
+    longest = max(map(len, candidates), default=0)
+    whole = [text for text in candidates if text.strip() and len(text) >= EXCERPT * longest]
+    return whole[-1] if whole else None
+
+
+def difference(old: str, new: str) -> str:
+    """What changes from one program to another, as a unified diff without file names; empty where nothing does."""
+    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=3)
+    return "\n".join(list(lines)[2:])
+
+
+def _system(name: str, language: Language) -> str:
+    return prompt(name).replace("{language}", _ENGLISH_NAMES[language])
+
+
+def _code(program: Program) -> str:
+    """The entry point in a fence that its text cannot close, and the names of the other files."""
+    main = program.files[0]
+    fence = "```"
+    while fence in main.text:
+        fence += "`"
+    others = ", ".join(file.name for file in program.files[1:])
+    beside = f"\nBeside it are the files {others}." if others else ""
+    return f"{fence}{program.language}\n{main.text.rstrip()}\n{fence}{beside}"
