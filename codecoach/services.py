@@ -133,9 +133,18 @@ class Services:
         )
 
     def warm(self) -> None:
-        """Build every part, and import and start ahead what the first user would otherwise wait for."""
-        for name in _parts():
-            getattr(self, name)
+        """Build every part, and import and start ahead what the first user would otherwise wait for.
+
+        A part that cannot be built now is built when it is next asked for: one dead part must not keep the rest from
+        starting.
+        """
+        for make in (*(lambda name=name: getattr(self, name) for name in _parts()), self._warm_parts):
+            try:
+                make()
+            except Exception:
+                log.exception("a part could not be made ready")
+
+    def _warm_parts(self) -> None:
         self.simulated.warm()
         converse.warm()
 
