@@ -59,6 +59,12 @@ class BedrockDirectory:
         """Ask the service again at the next call."""
         self._until = 0.0
 
+    def ping(self) -> None:
+        """Ask the service now and keep the answer. Raises `ModelError`; the kept answer stays then."""
+        listing = self._ask()
+        with self._lock:
+            self._listing, self._until = listing, time.monotonic() + KEPT_S
+
     def nearest(self, model_id: str) -> str | None:
         """The model most like this one that can be called here, or None. Raises `ModelError`."""
         return catalogue.nearest_living(model_id, [card.id for card in self.cards()])

@@ -146,3 +146,7 @@ class ModelDirectory(Protocol):
     def refresh(self) -> None:
         """Ask the service again at the next call."""
         ...
+
+    def ping(self) -> None:
+        """Ask the service now, so that `cards` is fresh. Raises `ModelError`; what `cards` knew stays then."""
+        ...

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
-from codecoach.errors import CodeCoachError
 from codecoach.ui import notices, passwords, session
 from codecoach.ui.first_admin import ensure_first_admin
 from codecoach.ui.routes import ROUTES
@@ -42,19 +41,21 @@ def show_script_error(error: Exception) -> bool:
 def _prepare() -> None:
     import pandas  # noqa: F401 (Streamlit imports it in the first stream of a process, which takes 2 s)
 
-    passwords.warm()
-    services = session.services()
-    try:
-        services.warm()
-        password = ensure_first_admin(services.accounts, services.settings.admin_email, renew=False)
-    except CodeCoachError:
-        # The app starts all the same: the pages say which part does not work.
-        log.exception("not everything works at start")
-        password = None
-    if password:
-        print(f"Sign in as {services.settings.admin_email} with the one-time password {password}", flush=True)  # noqa: T201
+    # The app starts also where a part does not work: the pages say which.
+    for step in (passwords.warm, session.services().warm, _make_first_admin):
+        try:
+            step()
+        except Exception:
+            log.exception("not everything works at start")
     gc.collect()
     gc.freeze()  # what is loaded now stays: no collection needs to walk it again
+
+
+def _make_first_admin() -> None:
+    services = session.services()
+    password = ensure_first_admin(services.accounts, services.settings.admin_email, renew=False)
+    if password:
+        print(f"Sign in as {services.settings.admin_email} with the one-time password {password}", flush=True)  # noqa: T201
 
 
 async def _collect_garbage() -> None:

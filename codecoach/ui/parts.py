@@ -121,7 +121,11 @@ def of(services: Services) -> Parts:
 
 
 def _model(services: Services) -> str:
-    return ", ".join(card.label for card in services.directory.cards()[:3])
+    services.directory.ping()
+    cards = {card.id: card for card in services.directory.cards()}
+    used = cards.pop(services.default_model_id, None)
+    label = used.label if used else services.default_model_id
+    return f"{label} (+{len(cards)})" if cards else label
 
 
 def _runner(services: Services) -> str:

@@ -1,0 +1,137 @@
+"""The app in a real Chromium: a process of its own on a free port, with a store of its own."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from codecoach.services import DATABASE
+from codecoach.store.accounts import Accounts
+from codecoach.store.sqlite import SqliteTable
+from codecoach.ui.passwords import hash_password
+
+ROOT = Path(__file__).parents[2]
+PASSWORD = "a good password"
+START_S = 60
+
+
+@dataclass
+class RunningApp:
+    """The app as people meet it. `log` is what it wrote."""
+
+    url: str
+    data_dir: Path
+    log: Path
+    process: subprocess.Popen
+
+    def add_account(self, username: str, roles: tuple[str, ...] = (), must_change_password: bool = False) -> str:
+        """Make an account whose password is `PASSWORD`."""
+        table = SqliteTable(self.data_dir / DATABASE)
+        try:
+            Accounts(table).create(username, hash_password(PASSWORD), roles, must_change_password)
+        finally:
+            table.close()
+        return username
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium") or shutil.which("google-chrome"),
+            # Nothing of Chromium's own may go out, and a container has neither GPU nor its kind of sandbox.
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-proxy-server"],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    """A browser that has never been here, and speaks English."""
+    fresh = chromium.new_context(locale="en-US", viewport={"width": 1400, "height": 900})
+    fresh.set_default_timeout(20_000)
+    yield fresh
+    fresh.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+    folder = tmp_path_factory.mktemp("app")
+    running = start_app(folder)
+    yield running
+    stop_app(running)
+
+
+def start_app(folder: Path, **settings: str) -> RunningApp:
+    """Start the app on a free port and wait until it serves; `settings` are CODECOACH_ variables."""
+    port = free_port()
+    data_dir, log = folder / "data", folder / "app.log"
+    data_dir.mkdir(exist_ok=True)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CODECOACH_"))}
+    environment |= {
+        "CODECOACH_DATA_DIR": str(data_dir),
+        # A port where nobody answers, unless a test names a model's endpoint.
+        "CODECOACH_BEDROCK_ENDPOINT_URL": "http://127.0.0.1:9",
+        **{f"CODECOACH_{name.upper()}": value for name, value in settings.items()},
+    }
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "Home.py")]
+    command += ["--server.port", str(port), "--server.address", "127.0.0.1"]
+    with log.open("ab") as output:
+        # Not in the repository: a developer's own .env must not be read.
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    running = RunningApp(f"http://127.0.0.1:{port}", data_dir, log, process)
+    try:
+        _wait_until_it_serves(running)
+    except BaseException:
+        stop_app(running)
+        raise
+    return running
+
+
+def stop_app(running: RunningApp) -> None:
+    running.process.terminate()
+    try:
+        running.process.wait(15)
+    except subprocess.TimeoutExpired:
+        running.process.kill()
+        running.process.wait()
+
+
+def sign_in(page: Page, username: str, password: str = PASSWORD) -> None:
+    """Fill in the sign-in form that the page shows."""
+    page.get_by_label("E-mail address").fill(username)
+    page.get_by_role("textbox", name="Password", exact=True).fill(password)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_it_serves(running: RunningApp) -> None:
+    until = time.monotonic() + START_S
+    while time.monotonic() < until:
+        assert running.process.poll() is None, f"the app ended: {running.log.read_text()}"
+        try:
+            with urllib.request.urlopen(f"{running.url}/healthz", timeout=2):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"the app does not serve: {running.log.read_text()}")
