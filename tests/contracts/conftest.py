@@ -1,18 +1,26 @@
 """Tables of every kind, for the one contract suite."""
 
+import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 
+import boto3
 import pytest
+from botocore.config import Config
+from moto.server import ThreadedMotoServer
 
+from codecoach.store.dynamodb import DynamoTable, ensure
 from codecoach.store.port import Table
 from codecoach.store.sqlite import SqliteTable
+from tests.dynamodb_local import server as dynamodb_local
 
 
 class Clock:
     """A clock that goes when told to."""
 
     def __init__(self) -> None:
-        self.now = 1_800_000_000.0
+        # Far from now: DynamoDB Local deletes by its own clock what expired.
+        self.now = 4_000_000_000.0
 
     def __call__(self) -> float:
         return self.now
@@ -23,8 +31,50 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["sqlite"])
+def dynamodb_client(url: str):
+    """A client for a stand-in of DynamoDB that gives up at once where nothing answers."""
+    return boto3.client(
+        "dynamodb",
+        endpoint_url=url,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=Config(connect_timeout=2, read_timeout=30, retries={"total_max_attempts": 1}, max_pool_connections=20),
+    )
+
+
+@pytest.fixture(scope="session")
+def moto_url() -> Iterator[str]:
+    server = ThreadedMotoServer("127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def dynamodb_local_url() -> Iterator[str]:
+    if why := dynamodb_local.problem():
+        pytest.skip(why)
+    with dynamodb_local.running() as url:
+        yield url
+
+
+@contextmanager
+def dynamodb_table(url: str, clock: Clock) -> Iterator[Table]:
+    client, name = dynamodb_client(url), f"t-{uuid.uuid4()}"
+    ensure(client, name)
+    yield DynamoTable(client, name, clock=clock)
+    client.delete_table(TableName=name)
+    client.close()
+
+
+@pytest.fixture(params=["sqlite", "moto", "dynamodb_local"])
 def table(request, tmp_path, clock) -> Iterator[Table]:
-    sqlite = SqliteTable(tmp_path / "store" / "codecoach.sqlite", clock=clock)
-    yield sqlite
-    sqlite.close()
+    if request.param == "sqlite":
+        sqlite = SqliteTable(tmp_path / "store" / "codecoach.sqlite", clock=clock)
+        yield sqlite
+        sqlite.close()
+        return
+    with dynamodb_table(request.getfixturevalue(f"{request.param}_url"), clock) as dynamodb:
+        yield dynamodb

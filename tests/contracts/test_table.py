@@ -129,8 +129,8 @@ def test_an_item_over_400_kb_is_refused_and_the_old_one_stays(table):
 
 def test_size_is_counted_in_bytes_not_characters(table):
     with pytest.raises(ItemRefused):
-        table.put(Item(KEY, {"t": "你" * 137_000}))
-    table.put(Item(KEY, {"t": "你" * 136_000}))
+        table.put(Item(KEY, {"t": "你" * 134_000}))
+    table.put(Item(KEY, {"t": "你" * 133_000}))
 
 
 # --- versions ---

@@ -1,0 +1,229 @@
+"""The Table port over Amazon DynamoDB.
+
+All reads are strongly consistent. Time to live is lazy, DynamoDB may take days to delete: so every read and every condition
+takes what has expired for gone.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from codecoach.errors import ItemRefused, StoreError, StoreUnavailable, VersionConflict
+from codecoach.store.dynamodb_rows import ALIVE, Writing, in_partition, item_of, key_attributes, key_of, seconds
+from codecoach.store.items import check_key, check_transaction
+from codecoach.store.port import Delete, Item, Key, Page, Put
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
+
+T = TypeVar("T")
+
+BATCH_KEYS = 100
+ATTEMPTS = 8
+LONGEST_PAUSE_S = 1.0
+
+_CONFLICTS = {"ConditionalCheckFailed", "ConditionalCheckFailedException"}
+# Two transactions met on one item, or there were too many requests: nothing was written, and it may go well a moment later.
+_MEETINGS = {"TransactionConflict", "TransactionConflictException", "TransactionInProgressException"}
+_RUSHES = {"ThrottlingError", "ProvisionedThroughputExceeded"}
+_REFUSALS = {"ValidationException", "ValidationError", "ItemCollectionSizeLimitExceededException"}
+
+
+class DynamoTable:
+    """A table of DynamoDB, which must exist (`ensure`). Any number of threads and processes may use it."""
+
+    def __init__(self, client: "DynamoDBClient", name: str, clock: Callable[[], float] = time.time) -> None:
+        self._client = client
+        self._name = name
+        self._clock = clock
+
+    def get(self, key: Key) -> Item | None:
+        check_key(key)
+        with _our_errors():
+            answer = self._client.get_item(TableName=self._name, Key=key_attributes(key), ConsistentRead=True)
+        item = item_of(answer["Item"]) if "Item" in answer else None
+        return item if item and self._alive(item) else None
+
+    def batch_get(self, keys: Sequence[Key]) -> dict[Key, Item]:
+        for key in keys:
+            check_key(key)
+        wanted = list(dict.fromkeys(keys))
+        batches = [wanted[start : start + BATCH_KEYS] for start in range(0, len(wanted), BATCH_KEYS)]
+        return {item.key: item for batch in batches for item in self._batch(batch) if self._alive(item)}
+
+    def _batch(self, keys: Sequence[Key]) -> Iterator[Item]:
+        """Up to 100 items; what DynamoDB leaves unprocessed, for its size or in a rush, is asked for again."""
+        in_vain = 0
+        while keys:
+            wanted = [key_attributes(key) for key in keys]
+            with _our_errors():
+                answer = self._client.batch_get_item(
+                    RequestItems={self._name: {"Keys": wanted, "ConsistentRead": True}}
+                )
+            rows = answer["Responses"].get(self._name, [])
+            yield from map(item_of, rows)
+            left = answer["UnprocessedKeys"].get(self._name)
+            keys = [key_of(key) for key in left["Keys"]] if left else []
+            in_vain = 0 if rows else in_vain + 1
+            if in_vain > ATTEMPTS:
+                raise StoreUnavailable(detail="DynamoDB: reads are throttled")
+            if in_vain:
+                _pause(in_vain)
+
+    def put(self, item: Item, expected_version: int | None = None) -> Item:
+        check_key(item.key)
+        if expected_version is None:
+            replace = self._writing().replace(item)
+            answer = _write(lambda: self._client.update_item(**replace, ReturnValues="UPDATED_NEW"))
+            version = int(answer["Attributes"]["version"]["N"])
+        else:
+            put = self._writing().put(item, expected_version)
+            _write(lambda: self._client.put_item(**put))
+            version = expected_version + 1
+        return Item(item.key, item.data, version, item.expires_at)
+
+    def delete(self, key: Key, expected_version: int | None = None) -> None:
+        check_key(key)
+        delete = self._writing().delete(key, expected_version)
+        _write(lambda: self._client.delete_item(**delete))
+
+    def query(
+        self,
+        partition: str,
+        sort_prefix: str = "",
+        *,
+        limit: int = 100,
+        after: str | None = None,
+        newest_first: bool = False,
+    ) -> Page:
+        check_key(Key(partition, sort_prefix or "-"))
+        items: list[Item] = []
+        start = None if after is None else Key(partition, after)
+        at_once = limit + 1  # one more than asked for tells whether anything follows
+        while True:
+            found, start = self._query(partition, sort_prefix, start, at_once, newest_first)
+            items += found
+            if start is None or len(items) > limit:
+                break
+            at_once = min(at_once * 2, 1000)  # most of it had expired
+        return Page(tuple(items[:limit]), items[limit - 1].key.sort if len(items) > limit else None)
+
+    def _query(
+        self, partition: str, prefix: str, start: Key | None, limit: int, newest_first: bool
+    ) -> tuple[list[Item], Key | None]:
+        """(items, where to go on): one answer, at most 1 MB of items before those that have expired are left out."""
+        condition = in_partition(partition, prefix)
+        request: QueryInputTypeDef = {
+            "TableName": self._name,
+            "KeyConditionExpression": condition.text,
+            "FilterExpression": ALIVE,
+            "ExpressionAttributeNames": {**condition.names, "#expires_at": "expires_at"},
+            "ExpressionAttributeValues": {**condition.values, ":now": seconds(self._clock())},
+            "ConsistentRead": True,
+            "ScanIndexForward": not newest_first,
+            "Limit": limit,
+        }
+        if start:
+            request["ExclusiveStartKey"] = key_attributes(start)
+        with _our_errors():
+            answer = self._client.query(**request)
+        last = answer.get("LastEvaluatedKey")
+        return [item_of(row) for row in answer["Items"]], key_of(last) if last else None
+
+    def transact(self, operations: Sequence[Put | Delete]) -> None:
+        check_transaction(operations)
+        steps = [self._writing().step(operation) for operation in operations]
+        if steps:
+            _write(lambda: self._client.transact_write_items(TransactItems=steps))
+
+    def ping(self) -> str:
+        with _our_errors():
+            status = self._client.describe_table(TableName=self._name)["Table"].get("TableStatus", "")
+        return f"DynamoDB {self._name} ({self._client.meta.region_name}, {status})"
+
+    def _writing(self) -> Writing:
+        return Writing(self._name, self._clock())
+
+    def _alive(self, item: Item) -> bool:
+        return item.expires_at is None or item.expires_at > self._clock()
+
+
+def ensure(client: "DynamoDBClient", name: str) -> None:
+    """Create the table, paid by request and with time to live, unless it is there; and wait until it can be used."""
+    with _our_errors():
+        try:
+            client.describe_table(TableName=name)
+        except client.exceptions.ResourceNotFoundException:
+            _create(client, name)
+        client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+        ttl = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"].get("TimeToLiveStatus")
+        if ttl not in ("ENABLED", "ENABLING"):
+            client.update_time_to_live(
+                TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at"}
+            )
+
+
+def _create(client: "DynamoDBClient", name: str) -> None:
+    try:
+        client.create_table(
+            TableName=name,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[
+                {"AttributeName": "partition", "AttributeType": "S"},
+                {"AttributeName": "sort", "AttributeType": "S"},
+            ],
+            KeySchema=[
+                {"AttributeName": "partition", "KeyType": "HASH"},
+                {"AttributeName": "sort", "KeyType": "RANGE"},
+            ],
+        )
+    except client.exceptions.ResourceInUseException:
+        return  # another process was quicker
+
+
+def _write(call: Callable[[], T]) -> T:
+    """Carry out a write, again where DynamoDB refused it for the moment only."""
+    attempt = 0
+    while True:
+        with _our_errors():
+            try:
+                return call()
+            except ClientError as error:
+                attempt += 1
+                codes = _codes(error)
+                if codes & _CONFLICTS or not codes & (_MEETINGS | _RUSHES) or attempt > ATTEMPTS:
+                    raise
+        _pause(attempt)
+
+
+def _pause(attempt: int) -> None:
+    time.sleep(random.uniform(0, min(LONGEST_PAUSE_S, 0.01 * 2**attempt)))  # noqa: S311 - no secret
+
+
+@contextmanager
+def _our_errors() -> Iterator[None]:
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise _mapped(error) from error
+
+
+def _mapped(error: ClientError | BotoCoreError) -> StoreError:
+    if isinstance(error, ClientError):
+        codes = _codes(error)
+        if codes & (_CONFLICTS | _MEETINGS):
+            return VersionConflict()
+        if codes & _REFUSALS:
+            return ItemRefused(detail=error.response["Error"].get("Message", ""))
+    return StoreUnavailable(detail=f"DynamoDB: {error}")
+
+
+def _codes(error: ClientError) -> set[str]:
+    """The codes of an error; of a cancelled transaction those of its reasons."""
+    reasons = cast(list[dict[str, str]], error.response.get("CancellationReasons", []))
+    return {reason.get("Code", "") for reason in reasons} or {error.response["Error"]["Code"]}
