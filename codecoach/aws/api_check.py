@@ -9,7 +9,8 @@ from enum import StrEnum
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from codecoach.aws import api_models
-from codecoach.aws.api_reader import AttributeUsed, Called, Fact, HelperNamed, KeyUsed, ServiceNamed, read
+from codecoach.aws.api_facts import AttributeUsed, Called, Fact, HelperNamed, KeyUsed, ServiceNamed
+from codecoach.aws.api_reader import read
 from codecoach.i18n import Notice
 
 
