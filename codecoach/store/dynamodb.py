@@ -9,7 +9,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar, cast
+from urllib.parse import urlsplit
 
+import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from codecoach.errors import ItemRefused, StoreError, StoreUnavailable, VersionConflict
@@ -151,6 +154,22 @@ class DynamoTable:
 
     def _alive(self, item: Item) -> bool:
         return item.expires_at is None or item.expires_at > self._clock()
+
+
+def client(region: str, endpoint_url: str | None = None) -> "DynamoDBClient":
+    """A client with time-outs that a page can bear. An endpoint on this machine, such as DynamoDB Local, needs no account."""
+    config = Config(
+        connect_timeout=3,
+        read_timeout=10,
+        retries={"mode": "standard", "total_max_attempts": 4},
+        max_pool_connections=50,
+        tcp_keepalive=True,
+    )
+    if urlsplit(endpoint_url or "").hostname in ("127.0.0.1", "::1", "localhost"):
+        session = boto3.Session(aws_access_key_id="local", aws_secret_access_key="local")  # noqa: S106 - nobody checks it
+    else:
+        session = boto3.Session()
+    return session.client("dynamodb", region_name=region, endpoint_url=endpoint_url, config=config)
 
 
 def ensure(client: "DynamoDBClient", name: str) -> None:

@@ -1,0 +1,167 @@
+"""What DynamoDB alone can do to us: time-outs, throttling, tables that are made by two at once."""
+
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from botocore.stub import Stubber
+
+from codecoach.errors import StoreUnavailable, VersionConflict
+from codecoach.store import dynamodb
+from codecoach.store.dynamodb import DynamoTable, ensure
+from codecoach.store.port import Delete, Item, Key, Put
+from tests.contracts.conftest import dynamodb_client
+
+KEY = Key("p", "s")
+
+
+@pytest.fixture(params=["moto", "dynamodb_local"])
+def client(request):
+    client = dynamodb_client(request.getfixturevalue(f"{request.param}_url"))
+    yield client
+    for name in client.list_tables()["TableNames"]:
+        client.delete_table(TableName=name)
+    client.close()
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch):
+    monkeypatch.setattr(dynamodb, "LONGEST_PAUSE_S", 0.0)
+
+
+def attempts_of_everything(table: DynamoTable):
+    return [
+        lambda: table.get(KEY),
+        lambda: table.batch_get([KEY]),
+        lambda: table.put(Item(KEY, {})),
+        lambda: table.put(Item(KEY, {}), expected_version=1),
+        lambda: table.delete(KEY),
+        lambda: table.query("p"),
+        lambda: table.transact([Put(Item(KEY, {}))]),
+        table.ping,
+    ]
+
+
+def test_making_the_table_again_changes_nothing(client):
+    ensure(client, "twice")
+    DynamoTable(client, "twice").put(Item(KEY, {"n": 1}))
+    ensure(client, "twice")
+    assert DynamoTable(client, "twice").get(KEY).data == {"n": 1}
+
+
+def test_processes_that_start_at_once_make_one_table(client):
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: ensure(client, "shared"), range(4)))
+    assert client.list_tables()["TableNames"] == ["shared"]
+
+
+def test_the_table_is_paid_by_request_and_forgets_what_has_expired(client):
+    ensure(client, "table")
+    assert client.describe_table(TableName="table")["Table"]["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+    ttl = client.describe_time_to_live(TableName="table")["TimeToLiveDescription"]
+    assert (ttl["TimeToLiveStatus"], ttl["AttributeName"]) == ("ENABLED", "expires_at")
+
+
+def test_a_missing_table_is_said_by_every_method(client):
+    for attempt in attempts_of_everything(DynamoTable(client, "missing")):
+        with pytest.raises(StoreUnavailable) as caught:
+            attempt()
+        assert caught.value.__cause__ is not None
+
+
+def test_a_service_that_does_not_answer_is_said_by_every_method():
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        client = dynamodb_client(f"http://127.0.0.1:{closed.getsockname()[1]}")
+        for attempt in [*attempts_of_everything(DynamoTable(client, "t")), lambda: ensure(client, "t")]:
+            with pytest.raises(StoreUnavailable):
+                attempt()
+        client.close()
+
+
+def test_an_endpoint_on_this_machine_needs_no_account(moto_url):
+    client = dynamodb.client("eu-central-1", moto_url)
+    ensure(client, "table")
+    assert DynamoTable(client, "table").ping() == "DynamoDB table (eu-central-1, ACTIVE)"
+    client.delete_table(TableName="table")
+    client.close()
+
+
+# --- answers that no stand-in gives; botocore's own model checks their form ---
+
+
+@pytest.fixture
+def stubbed():
+    client = dynamodb_client("http://127.0.0.1:1")
+    with Stubber(client) as stubber:
+        yield DynamoTable(client, "t", clock=lambda: 1000.0), stubber
+        stubber.assert_no_pending_responses()
+    client.close()
+
+
+def row(sort: str, **more):
+    return {"partition": {"S": "p"}, "sort": {"S": sort}, "data": {"S": "{}"}, "version": {"N": "1"}, **more}
+
+
+def unprocessed(*sorts: str):
+    keys = [{"partition": {"S": "p"}, "sort": {"S": sort}} for sort in sorts]
+    return {"t": {"Keys": keys, "ConsistentRead": True}} if keys else {}
+
+
+def test_keys_left_unprocessed_are_asked_for_again(stubbed):
+    table, stubber = stubbed
+    for found, left in ((["a"], ["b", "c"]), ([], ["b", "c"]), (["c"], ["b"]), (["b"], [])):
+        answer = {"Responses": {"t": [row(sort) for sort in found]}, "UnprocessedKeys": unprocessed(*left)}
+        stubber.add_response("batch_get_item", answer)
+    found = table.batch_get([Key("p", sort) for sort in "abc"])
+    assert {key.sort for key in found} == {"a", "b", "c"}
+
+
+def test_keys_that_stay_unprocessed_are_an_error_not_an_absence(stubbed):
+    table, stubber = stubbed
+    for _ in range(dynamodb.ATTEMPTS + 1):
+        stubber.add_response("batch_get_item", {"Responses": {"t": []}, "UnprocessedKeys": unprocessed("a")})
+    with pytest.raises(StoreUnavailable):
+        table.batch_get([Key("p", "a")])
+
+
+def cancelled(stubber, *codes: str):
+    stubber.add_client_error(
+        "transact_write_items",
+        "TransactionCanceledException",
+        modeled_fields={"CancellationReasons": [{"Code": code} for code in codes]},
+    )
+
+
+def test_a_transaction_that_met_another_is_tried_again(stubbed):
+    table, stubber = stubbed
+    cancelled(stubber, "None", "TransactionConflict")
+    cancelled(stubber, "ThrottlingError", "None")
+    stubber.add_response("transact_write_items", {})
+    table.transact([Delete(KEY), Delete(Key("p", "t"))])
+
+
+def test_a_condition_that_failed_is_not_tried_again(stubbed):
+    table, stubber = stubbed
+    cancelled(stubber, "TransactionConflict", "ConditionalCheckFailed")
+    with pytest.raises(VersionConflict):
+        table.transact([Delete(KEY), Delete(Key("p", "t"))])
+
+
+@pytest.mark.parametrize(
+    ("code", "error"), [("TransactionConflict", VersionConflict), ("ThrottlingError", StoreUnavailable)]
+)
+def test_what_does_not_go_well_later_either_is_an_error(stubbed, code, error):
+    table, stubber = stubbed
+    for _ in range(dynamodb.ATTEMPTS + 1):
+        cancelled(stubber, code)
+    with pytest.raises(error):
+        table.transact([Delete(KEY)])
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ExpiredTokenException", "InternalServerError"])
+def test_every_other_refusal_means_that_the_store_is_unavailable(stubbed, code):
+    table, stubber = stubbed
+    stubber.add_client_error("get_item", code)
+    with pytest.raises(StoreUnavailable, match=code):
+        table.get(KEY)
