@@ -88,28 +88,26 @@ def account() -> Account | None:
     try:
         username = services().sign_ins.find(sid)
         found = services().accounts.get(username) if username else None
+        if found and not found.disabled and _ACCOUNT not in st.session_state:
+            _adopt(sid, found)
     except StoreUnavailable:
         return _account_while_store_is_away()
     if found is None or found.disabled:
         if _SID in st.session_state:  # not for a cookie that is merely stale: sign-out may still have orders here
             forget()
         return None
-    if st.session_state.get(_SID) != sid:
-        _adopt(sid, found)
     st.session_state[_ACCOUNT] = found
     st.session_state[_CHECKED_AT] = time.monotonic()
     return found
 
 
 def sign_in(username: str) -> None:
-    """Sign a user in whose password has been checked; the cookie follows by a one-time ticket (`ui.browser`)."""
-    found = services().accounts.get(username)
-    if found is None:
-        return
-    forget()
+    """Sign a user in whose password has been checked; the cookie follows by a one-time ticket (`ui.cookie`)."""
     sid = services().sign_ins.open(username)
-    _adopt(sid, found)
-    st.session_state[_ORDER] = ("start", services().sign_ins.issue_ticket(sid))
+    ticket = services().sign_ins.issue_ticket(sid)
+    forget()
+    st.session_state[_SID] = sid
+    st.session_state[_ORDER] = ("start", ticket)
     log.info("signed in: %s", username)
 
 

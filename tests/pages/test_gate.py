@@ -1,0 +1,196 @@
+"""The gate stands in every page: who is not signed in sees sign-in and nothing else."""
+
+import pytest
+
+from codecoach.errors import StoreUnavailable
+from codecoach.services import Services
+from codecoach.ui import session
+
+from .conftest import PAGES, PASSWORD, PASSWORD_HASH, open_page, texts
+
+SIGN_IN_FORM = ["E-mail address", "Password"]
+
+
+def labels(test) -> list[str]:
+    return [field.label for field in test.text_input]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_asked_for_directly_shows_only_sign_in(services, page):
+    test = open_page(page)
+    assert not test.exception
+    assert labels(test) == SIGN_IN_FORM
+    assert [button.label for button in test.button] == ["Sign in"]
+    assert not test.sidebar.children
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("state", ["closed", "disabled", "made up"])
+def test_a_sign_in_that_is_no_longer_good_shows_only_sign_in(services, user, page, state):
+    sid = services.sign_ins.open(user)
+    if state == "closed":
+        services.sign_ins.close(sid)
+    if state == "disabled":
+        services.accounts.set_disabled(user, True)
+    test = open_page(page, "made up" if state == "made up" else sid)
+    assert not test.exception
+    assert labels(test) == SIGN_IN_FORM
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_account_that_must_change_its_password_gets_only_that(services, page):
+    services.accounts.create("new@example.com", PASSWORD_HASH, must_change_password=True)
+    test = open_page(page, services.sign_ins.open("new@example.com"))
+    assert not test.exception
+    assert labels(test) == ["Current password", "New password", "New password, once more"]
+    assert [button.label for button in test.button] == ["Change password", "Sign out"]
+    assert not test.sidebar.children
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_signed_in_user_gets_the_page_and_the_navigation(services, user, page):
+    test = open_page(page, services.sign_ins.open(user))
+    assert not test.exception
+    assert [link.value for link in test.sidebar.get("page_link")][:1] == ["Home"]
+    assert "Sign out" in [button.label for button in test.sidebar.button]
+
+
+def enter(test, username: str, password: str):
+    test.text_input(key="signin-username").set_value(username)
+    test.text_input(key="signin-password").set_value(password)
+    return test.button[0].click().run()
+
+
+def test_the_right_password_signs_in_whatever_the_case_of_the_name(services, user):
+    test = enter(open_page("Home"), f"  {user.upper()} ", PASSWORD)
+    assert not test.exception
+    assert "Get started" in texts(test)
+
+
+@pytest.mark.parametrize("name", ["ann@example.com", "nobody@example.com", "", "a\x00b"])
+def test_a_wrong_name_and_a_wrong_password_sound_the_same(services, user, name):
+    test = enter(open_page("Home"), name, "not the password")
+    assert not test.exception
+    assert [error.value for error in test.error] == ["The e-mail address or the password is not right."]
+
+
+def test_a_disabled_account_sounds_like_a_wrong_password(services, user):
+    services.accounts.set_disabled(user, True)
+    test = enter(open_page("Home"), user, PASSWORD)
+    assert [error.value for error in test.error] == ["The e-mail address or the password is not right."]
+
+
+def test_after_five_failures_not_even_the_right_password_is_tried(services, user):
+    for _ in range(5):
+        services.accounts.record_failure(user, "")
+    test = enter(open_page("Home"), user, PASSWORD)
+    assert "Too many attempts" in test.error[0].value
+    assert labels(test) == SIGN_IN_FORM
+
+
+def test_a_chosen_password_opens_the_page_and_ends_other_sign_ins(services):
+    services.accounts.create("new@example.com", PASSWORD_HASH, must_change_password=True)
+    here, elsewhere = services.sign_ins.open("new@example.com"), services.sign_ins.open("new@example.com")
+    test = open_page("Home", here)
+    for key, value in (("current", PASSWORD), ("new", "my own password"), ("again", "my own password")):
+        test.text_input(key=f"signin-{key}").set_value(value)
+    test.button[0].click().run()
+    assert not test.exception
+    assert "Get started" in texts(test)
+    assert services.sign_ins.find(here) == "new@example.com"
+    assert services.sign_ins.find(elsewhere) is None
+
+
+@pytest.mark.parametrize(
+    ("current", "new", "again", "said"),
+    [
+        ("wrong one", "my own password", "my own password", "current password is not right"),
+        (PASSWORD, "my own password", "my own passwort", "not the same"),
+        (PASSWORD, PASSWORD, PASSWORD, "is the current one"),
+        (PASSWORD, "short", "short", "at least 8 characters"),
+        (PASSWORD, "", "", "at least 8 characters"),
+        (PASSWORD, "密" * 30, "密" * 30, "72 bytes"),
+    ],
+)
+def test_a_new_password_that_will_not_do_says_why(services, current, new, again, said):
+    services.accounts.create("new@example.com", PASSWORD_HASH, must_change_password=True)
+    test = open_page("Home", services.sign_ins.open("new@example.com"))
+    for key, value in (("current", current), ("new", new), ("again", again)):
+        test.text_input(key=f"signin-{key}").set_value(value)
+    test.button[0].click().run()
+    assert said in test.error[0].value
+    assert services.accounts.get("new@example.com").must_change_password
+
+
+def test_signing_out_leaves_nothing_of_the_user_in_the_session(services, user):
+    test = open_page("Home", services.sign_ins.open(user))
+    test.session_state["chat-draft"] = "a secret thought"
+    test.button(key="codecoach.sign_out").click().run()
+    assert labels(test) == SIGN_IN_FORM
+    assert "chat-draft" not in test.session_state
+    assert user not in str(test.session_state.to_dict())
+
+
+def test_widgets_named_like_identity_change_nothing(services, user):
+    test = open_page("Home")
+    for key in ("username", "roles", "name", "email", "authentication_status", "logout"):
+        test.session_state[key] = "root@example.com"
+    test.run()
+    assert labels(test) == SIGN_IN_FORM
+
+
+def test_the_language_follows_the_browser_then_the_choice_then_the_account(services, user):
+    assert "登录" in texts(open_page("Home", locale="zh-CN"))
+    assert "Sign in" in texts(open_page("Home", locale="fr-FR"))
+    sid = services.sign_ins.open(user)
+    test = open_page("Home", sid)
+    test.get("segmented_control")[0].set_value("zh").run()
+    assert "开始使用" in texts(test)
+    assert services.preferences.get(user).language == "zh"
+    assert "开始使用" in texts(open_page("Home", sid, locale="en-US"))
+
+
+class DeadTable:
+    """A store that does not answer."""
+
+    def __getattr__(self, name: str):
+        def refuse(*args, **kwargs):
+            raise StoreUnavailable(detail="connection refused")
+
+        return refuse
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def lose_store(services: Services) -> None:
+    without = Services(services.settings)
+    without.__dict__ |= {"table": DeadTable(), "model": services.model, "directory": services.directory}
+    session.install(without)
+
+
+def test_with_a_dead_store_sign_in_says_so_without_a_trace(services, user):
+    test = open_page("Home")
+    lose_store(services)
+    enter(test, user, PASSWORD)
+    assert not test.exception
+    assert "The store does not answer" in test.error[0].value
+    assert "Reference" in test.error[0].value
+
+
+@pytest.mark.parametrize("page", ["Home", "4_Settings"])
+def test_an_open_page_goes_on_drawing_while_the_store_is_dead(services, user, page):
+    test = open_page(page, services.sign_ins.open(user))
+    lose_store(services)
+    test.run()
+    assert not test.exception
+    assert test.title[0].value in ("CodeCoach", "Settings")
+    assert "Sign out" in texts(test)
+
+
+def test_a_reload_while_the_store_is_dead_does_not_let_anybody_in(services, user):
+    sid = services.sign_ins.open(user)
+    lose_store(services)
+    test = open_page("Home", sid)
+    assert not test.exception
+    assert labels(test) == SIGN_IN_FORM

@@ -1,0 +1,168 @@
+"""Settings: a model is saved only after it answered, and administrators manage accounts."""
+
+import pytest
+
+from codecoach.errors import ModelAccessDenied, ModelThrottled
+
+from .conftest import PASSWORD, open_page, texts
+
+SETTINGS = "4_Settings"
+
+
+@pytest.fixture
+def settings_page(services, user):
+    return open_page(SETTINGS, services.sign_ins.open(user))
+
+
+def pick(test, model_id: str):
+    return test.selectbox(key="settings-model").select(model_id).run()
+
+
+def press(test, name: str):
+    return test.button(key=f"settings-{name}").click().run()
+
+
+def section(test, name: str):
+    return test.get("pills")[0].set_value(name).run()
+
+
+def test_the_models_are_listed_with_what_is_known_of_them(settings_page):
+    assert settings_page.selectbox(key="settings-model").options == ["First Model · Acme", "Second Model · Acme"]
+    assert "First Model" in settings_page.markdown[0].value
+    assert "200,000" in texts(settings_page)
+    assert "2027-01-31" in texts(pick(settings_page, "second.model-v1"))
+
+
+def test_nothing_can_be_saved_before_a_test(settings_page):
+    assert settings_page.button(key="settings-save").disabled
+
+
+def test_a_good_test_shows_the_answer_and_lets_that_model_be_saved(services, user, settings_page):
+    services.model.replies.append("Hello from the second.")
+    press(pick(settings_page, "second.model-v1"), "test")
+    assert services.model.asked == ["second.model-v1"]
+    assert settings_page.code[0].value == "Hello from the second."
+    assert "7 tokens in" in texts(settings_page)
+    assert list(services.preferences.tested_models(user)) == ["second.model-v1"]
+    press(settings_page, "save")
+    assert not settings_page.exception
+    assert services.preferences.get(user).model_id == "second.model-v1"
+    assert "Second Model" in settings_page.markdown[0].value
+
+
+def test_a_good_test_of_one_model_does_not_allow_another_to_be_saved(settings_page):
+    press(settings_page, "test")
+    assert not settings_page.button(key="settings-save").disabled
+    pick(settings_page, "second.model-v1")
+    assert settings_page.button(key="settings-save").disabled
+
+
+def test_a_failing_test_says_why_and_the_older_choice_stays(services, user, settings_page):
+    press(settings_page, "test")
+    press(settings_page, "save")
+    services.model.replies.append(ModelAccessDenied(model="second.model-v1"))
+    press(pick(settings_page, "second.model-v1"), "test")
+    assert not settings_page.exception
+    assert "may not call the model" in settings_page.error[0].value
+    assert "Reference" in settings_page.error[0].value
+    assert settings_page.button(key="settings-save").disabled
+    assert services.preferences.get(user).model_id == "first.model-v1"
+    assert "Your saved choice stays" in texts(settings_page)
+
+
+def test_a_model_that_failed_after_it_was_good_cannot_be_saved(services, settings_page):
+    press(pick(settings_page, "second.model-v1"), "test")
+    services.model.replies.append(ModelThrottled())
+    press(settings_page, "test")
+    assert settings_page.button(key="settings-save").disabled
+
+
+def test_without_a_list_of_models_the_rest_of_the_page_works(services, user):
+    services.directory.answers = False
+    test = open_page(SETTINGS, services.sign_ins.open(user))
+    assert not test.exception
+    assert "The model does not answer" in test.error[0].value
+    assert "Change password" in texts(section(test, "account"))
+
+
+def test_a_saved_model_that_is_gone_is_named(services, user):
+    services.preferences.put(user, services.preferences.get(user).__class__(model_id="gone.model"))
+    test = open_page(SETTINGS, services.sign_ins.open(user))
+    assert not test.exception
+    assert "gone" in test.warning[0].value
+
+
+def test_the_password_can_be_changed(services, user, settings_page):
+    section(settings_page, "account")
+    for key, value in (("current", PASSWORD), ("new", "my own password"), ("again", "my own password")):
+        settings_page.text_input(key=f"signin-{key}").set_value(value)
+    next(button for button in settings_page.button if button.label == "Change password").click().run()
+    assert not settings_page.exception
+    assert "Your password is changed" in settings_page.success[0].value
+
+
+def test_the_account_says_that_no_aws_account_is_used(settings_page):
+    assert "no AWS account is used" in texts(section(settings_page, "account"))
+
+
+def test_the_state_names_versions(settings_page):
+    assert "Streamlit" in texts(section(settings_page, "state"))
+
+
+def test_only_administrators_see_all_accounts(services, user, admin):
+    def sections(name: str) -> str:
+        return str(open_page(SETTINGS, services.sign_ins.open(name)).get("pills")[0].options)
+
+    assert "All accounts" in sections(admin)
+    assert "All accounts" not in sections(user)
+
+
+def test_nobody_else_gets_all_accounts_by_asking_for_the_section(services, user, admin):
+    test = open_page(SETTINGS, services.sign_ins.open(user))
+    test.session_state["settings-section"] = "accounts"
+    test.run()
+    assert not test.exception
+    assert "root@example.com" not in texts(test)
+    assert len(test.dataframe) == 0
+
+
+@pytest.fixture
+def accounts_page(services, user, admin):
+    return section(open_page(SETTINGS, services.sign_ins.open(admin)), "accounts")
+
+
+def test_an_administrator_adds_an_account_and_sees_its_password_once(services, accounts_page):
+    accounts_page.text_input(key="settings-new-name").set_value("New@Example.com")
+    next(button for button in accounts_page.button if button.label == "Add").click().run()
+    assert not accounts_page.exception
+    password = accounts_page.code[0].value
+    assert services.accounts.get("new@example.com").must_change_password
+    accounts_page.run()
+    assert password not in [code.value for code in accounts_page.code]
+
+
+@pytest.mark.parametrize(("name", "said"), [("ann@example.com", "already is an account"), ("nonsense", "")])
+def test_an_account_that_cannot_be_added_says_why(accounts_page, name, said):
+    accounts_page.text_input(key="settings-new-name").set_value(name)
+    next(button for button in accounts_page.button if button.label == "Add").click().run()
+    assert not accounts_page.exception
+    assert said in accounts_page.error[0].value
+
+
+def test_a_reset_signs_the_account_out_and_gives_a_new_password(services, user, accounts_page):
+    sid = services.sign_ins.open(user)
+    press(accounts_page, "reset")
+    assert services.sign_ins.find(sid) is None
+    assert accounts_page.code[0].value
+    assert services.accounts.get(user).must_change_password
+
+
+def test_an_account_is_closed_and_opened_again(services, user, accounts_page):
+    press(accounts_page, "disable")
+    assert services.accounts.get(user).disabled
+    press(accounts_page, "enable")
+    assert not services.accounts.get(user).disabled
+
+
+def test_an_administrator_cannot_lock_himself_out_here(accounts_page, admin):
+    assert admin not in accounts_page.selectbox(key="settings-other").options
