@@ -1,0 +1,59 @@
+"""The code editor: streamlit-ace, and a small element beside it that mends three things it leaves open.
+
+- It reports text 200 ms after the last key. A click on Run within that time would run the old text. So the element reports
+  the text in the editor's name the moment the editor loses the focus, which a click elsewhere makes it do before
+  the click itself is reported; the server gets both in one script run, the newer text first.
+- Ctrl+Enter (Cmd+Enter) would insert a line; here it runs.
+- Tab indents, so that nobody could leave by keyboard; Escape leaves.
+
+streamlit-ace stays the only one that holds the text: should the element ever fail, editing still works, 200 ms late.
+
+Not in a fragment: Streamlit joins what happens at the same moment into one script run, and if the edit comes first from a
+fragment, the click beside it would be dropped.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from importlib import resources
+from typing import Any, Final
+
+import streamlit as st
+from streamlit_ace import st_ace
+
+from codecoach.ui.session import t
+
+# Each edit sends the whole file.
+MAX_CHARS: Final = 200_000
+_SCOPE: Final = "code-editor"
+_MIN_LINES: Final = 14
+_MAX_LINES: Final = 32
+
+
+def code_editor(text: str, mode: str, key: str, on_run: Callable[[], None]) -> str:
+    """Draw the editor and return its text.
+
+    key  names the text being edited: another key shows `text`, the same one keeps what was typed and ignores `text`
+    """
+    dark = st.context.theme.type == "dark"
+    with st.container(key=_SCOPE):
+        edited = st_ace(
+            value=text,
+            key=key,
+            language=mode,
+            theme="tomorrow_night" if dark else "chrome",
+            auto_update=True,
+            min_lines=_MIN_LINES,
+            max_lines=_MAX_LINES,
+            height=None,
+            font_size=14,
+            show_print_margin=False,
+            wrap=False,
+        )
+    _link()(key="editor:link", data={"scope": _SCOPE, "label": t("editor.code")}, on_run_change=on_run, height=1)
+    return str(edited)
+
+
+@cache
+def _link() -> Callable[..., Any]:
+    script = resources.files("codecoach.ui").joinpath("ace_link.js").read_text("utf-8")
+    return st.components.v2.component("codecoach_ace_link", js=script)

@@ -1,0 +1,37 @@
+"""What a click sets going, done before the page is drawn, so that the page is drawn once and shows what came of it.
+
+Use `attempt` as a widget's callback. What goes wrong cannot be shown there, where Streamlit has no place for it yet; it is
+kept until the page asks for it.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import streamlit as st
+
+from codecoach.ui import notices
+
+_PROBLEM: Final = "acting:problem"
+
+
+def attempt(action: Callable[..., object], *args: object) -> None:
+    """Do it; where it fails, `show_problem` shows why."""
+    attempted(action, *args)
+
+
+def attempted(action: Callable[..., object], *args: object) -> bool:
+    """As `attempt`, and say whether it was done."""
+    st.session_state.pop(_PROBLEM, None)
+    try:
+        action(*args)
+    except Exception as error:  # Streamlit's own control flow (stop, rerun, switch page) is no Exception and passes
+        st.session_state[_PROBLEM] = error
+        return False
+    return True
+
+
+def show_problem() -> None:
+    """Show what went wrong with the last click; once."""
+    problem: Exception | None = st.session_state.pop(_PROBLEM, None)
+    if problem:
+        notices.show(problem)

@@ -1,0 +1,234 @@
+"""A message on the screen: text, code with what can be done with it, and a reply while it is being written."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import streamlit as st
+
+from codecoach import languages
+from codecoach.chat.fences import Segment, Splitter, segments
+from codecoach.chat.messages import Message, MessageState
+from codecoach.models.port import Waiting
+from codecoach.ui import markup, notices, programs, run_panel, running
+from codecoach.ui.acting import attempt
+from codecoach.ui.live import Following
+from codecoach.ui.session import services, t
+
+# Highlighters know some fences under other names than ours; the rest goes by its own first word.
+_HIGHLIGHTED_AS: Final = {
+    "shell": "bash",
+    "console": "bash",
+    "zsh": "bash",
+    "sqlite3": "sql",
+    "node": "javascript",
+    "mjs": "javascript",
+}
+# How often the store is asked for a reply that another process writes; that process saves it about as often.
+LOOK_S: Final = 1.0
+
+
+class Source(Protocol):
+    """A reply being written, in this process or another."""
+
+    @property
+    def waiting(self) -> Waiting | None: ...
+
+    @property
+    def done(self) -> bool: ...
+
+    def wait(self, seen_chars: int, timeout_s: float) -> Message: ...
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What drawing a message needs to know of the page.
+
+    thread     the conversation's or program's id
+    following  where runs under way are added to be followed
+    runnable   False leaves Run and Open in Editor out (the Editor's own explanations)
+    """
+
+    owner: str
+    thread: str
+    following: Following
+    runnable: bool = True
+
+
+class LiveReply:
+    """A reply drawn while it is written.
+
+    Sending all of it again for each token is what makes chats slow: finished segments are sent once and stay, only the
+    open end is sent again. The work of a refresh does not grow with the reply.
+    """
+
+    def __init__(
+        self, source: Source, place: Surroundings, message_id: str, on_done: Callable[[Message], None]
+    ) -> None:
+        """`on_done` draws what belongs under the whole message, given as its argument."""
+        self._source = source
+        self._place = place
+        self._message_id = message_id
+        self._on_done = on_done
+        self._splitter = Splitter()
+        self._fed = self._drawn = self._blocks = 0
+        self._status_words = ""
+        self._open_text: tuple[Segment, ...] = ()
+        self._finished = st.container()
+        self._open = st.empty()
+        self._below = st.empty()
+
+    def wait(self, timeout_s: float) -> None:
+        self._source.wait(self._fed, timeout_s)
+
+    def refresh(self) -> bool:
+        done = self._source.done
+        message = self._source.wait(-1, 0)
+        self._splitter.feed(message.text[self._fed :])
+        self._fed = len(message.text)
+        tail = self._splitter.tail()
+        self._draw_finished([*self._splitter.finished, *tail] if done else self._splitter.finished)
+        if done:
+            self._open.empty()
+            with self._below.container():
+                self._on_done(message)
+            return False
+        self._draw_open(tail)
+        self._draw_status()
+        return True
+
+    def _draw_finished(self, finished: list[Segment]) -> None:
+        if self._drawn == len(finished):
+            return
+        with self._finished:
+            for segment in finished[self._drawn :]:
+                self._blocks += draw_segment(segment, self._place, self._message_id, self._blocks)
+        self._drawn = len(finished)
+
+    def _draw_open(self, tail: tuple[Segment, ...]) -> None:
+        if tail == self._open_text:
+            return
+        self._open_text = tail
+        if not tail:
+            self._open.empty()
+        elif len(tail) == 1 and tail[0].kind == "text":
+            self._open.markdown(markup.readable(tail[0].text))
+        elif len(tail) == 1:
+            self._open.code(tail[0].text, language=highlighting(tail[0].info))
+        else:
+            with self._open.container():
+                for segment in tail:
+                    draw_plain(segment)
+
+    def _draw_status(self) -> None:
+        waiting = self._source.waiting
+        if waiting:
+            words = f":orange[{t('chat.throttled', seconds=int(waiting.seconds) + 1, attempt=waiting.attempt)}]"
+        else:
+            words = f":gray[:shimmer[{t('chat.writing') if self._fed else t('chat.thinking')}]]"
+        if words != self._status_words:
+            self._status_words = words
+            self._below.markdown(words)
+
+
+class StoredReply:
+    """A reply that another process writes, as the store shows it."""
+
+    waiting: Waiting | None = None
+
+    def __init__(self, thread: str, message: Message) -> None:
+        self._thread = thread
+        self._message = message
+        self._looked_at = 0.0
+
+    @property
+    def done(self) -> bool:
+        return self._message.state is not MessageState.STREAMING
+
+    def wait(self, seen_chars: int, timeout_s: float) -> Message:  # noqa: ARG002 (the store cannot be waited on)
+        time.sleep(timeout_s)
+        if not self.done and time.monotonic() - self._looked_at > LOOK_S:
+            self._looked_at = time.monotonic()
+            self._message = services().conversations.get_message(self._thread, self._message.id) or self._message
+        return self._message
+
+
+def source(thread: str, message: Message) -> Source:
+    """Where the rest of a reply that is being written comes from."""
+    here = services().generations.find(thread)
+    return here if here and here.message_id == message.id else StoredReply(thread, message)
+
+
+def draw_whole(message: Message, place: Surroundings, below: Callable[[Message], None]) -> None:
+    """Draw a message that is not being written, laid out as `LiveReply` leaves it: what stands there already stays."""
+    blocks = 0
+    with st.container():
+        for segment in segments(message.text):
+            blocks += draw_segment(segment, place, message.id, blocks)
+    st.empty()
+    with st.empty().container():
+        below(message)
+
+
+def draw_typed(text: str) -> None:
+    """Draw what a user wrote, as it was written; code they pasted between fences as code."""
+    for segment in segments(text):
+        if segment.kind == "text":
+            st.text(segment.text.strip("\n"))
+        else:
+            st.code(segment.text, language=highlighting(segment.info))
+
+
+def draw_segment(segment: Segment, place: Surroundings, message_id: str, block: int) -> int:
+    """Draw a segment that will not change; returns how many code blocks that were."""
+    draw_plain(segment)
+    if segment.kind == "text":
+        return 0
+    if place.runnable and segment.text.strip():
+        draw_actions(segment, place, message_id, block)
+    return 1
+
+
+def draw_plain(segment: Segment) -> None:
+    """Draw text or code, with nothing to click."""
+    if segment.kind == "text":
+        st.markdown(markup.readable(segment.text))
+    else:
+        st.code(segment.text, language=highlighting(segment.info))
+
+
+def draw_actions(segment: Segment, place: Surroundings, message_id: str, block: int) -> None:
+    """Draw Run, Open in Editor and what came of running, where the block's language is one that runs."""
+    language = languages.from_fence(segment.info)
+    if language is None:
+        return
+    thread = f"{place.thread}.{message_id}.{block}"
+    job = services().runs.find(thread)
+    problem = running.why_not(language.id)
+    file = running.main_file(language.id, segment.text)
+    with st.container(horizontal=True, gap="small"):
+        st.button(
+            t("chat.run"),
+            key=f"run.{thread}",
+            icon=":material/play_arrow:",
+            disabled=problem is not None,
+            help=notices.told(problem) if problem else None,
+            on_click=attempt,
+            args=(running.start, place.owner, thread, language.id, (file,)),
+        )
+        st.button(
+            t("chat.open_in_editor"),
+            key=f"edit.{thread}",
+            icon=":material/edit_square:",
+            type="tertiary",
+            on_click=attempt,
+            args=(programs.open_block, place.owner, place.thread, message_id, language.id, segment.text),
+        )
+    run_panel.draw(thread, job, place.following)
+
+
+def highlighting(info: str) -> str | None:
+    """The highlighter's name for a fence's info string; None shows plain text."""
+    word = info.strip().split(maxsplit=1)[0].lower() if info.strip() else ""
+    return _HIGHLIGHTED_AS.get(word, word) or None

@@ -1,0 +1,244 @@
+"""What a run is doing and what came of it; the Chat and the Editor show it alike."""
+
+from collections.abc import Callable
+from typing import Final, Literal
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from codecoach import languages
+from codecoach.coach.runs import RunJob
+from codecoach.i18n import tell
+from codecoach.runner.port import RunStatus
+from codecoach.store.programs import ResultFile, RunRecord
+from codecoach.ui import notices, pictures, terminal
+from codecoach.ui.live import Following
+from codecoach.ui.session import language, services, t
+
+Colour = Literal["green", "red", "orange", "gray"]
+
+LIVE_LINES: Final = 30
+# An output longer than this scrolls in a box of its own.
+_TALL_LINES: Final = 18
+_BOX_PX: Final = 380
+_SEEN: Final = "runs:seen"
+
+_OUTCOMES: Final[dict[RunStatus, tuple[str, str, Colour]]] = {
+    RunStatus.OK: ("run_ui.ok", ":material/check_circle:", "green"),
+    RunStatus.FAILED: ("run_ui.failed", ":material/error:", "red"),
+    RunStatus.COMPILE_FAILED: ("run_ui.compile_failed", ":material/error:", "red"),
+    RunStatus.SIGNAL: ("run_ui.signal", ":material/error:", "red"),
+    RunStatus.TIMEOUT: ("run_ui.timeout", ":material/timer_off:", "orange"),
+    RunStatus.MEMORY: ("run_ui.memory", ":material/memory:", "orange"),
+    RunStatus.OUTPUT_LIMIT: ("run_ui.output_limit", ":material/vertical_align_bottom:", "orange"),
+    RunStatus.FILE_LIMIT: ("run_ui.file_limit", ":material/folder_off:", "orange"),
+    RunStatus.PROCESS_LIMIT: ("run_ui.process_limit", ":material/account_tree:", "orange"),
+    RunStatus.CANCELLED: ("run_ui.cancelled", ":material/stop_circle:", "gray"),
+}
+
+
+def draw(
+    thread: str, job: RunJob | None, following: Following, on_done: Callable[[RunJob], None] | None = None
+) -> None:
+    """Draw the newest run of a thread: followed while it goes on, else what came of it, if there was any."""
+    # Two places, here and in `LiveRun`: what is drawn twice into one place in the same script run is added up.
+    with st.container():
+        going, ended = st.empty(), st.empty()
+    key = f"panel.{thread}"
+    if job and not job.done:
+        following.add(LiveRun(job, going, ended, key, on_done))
+        return
+    with ended.container():
+        if job and job.error:
+            draw_ended(job, key)
+        elif record := last_run(thread):
+            draw_record(record, key)
+
+
+class LiveRun:
+    """A run drawn while it goes on, and its result when it is done.
+
+    on_done  called once with the finished job, after its result is drawn
+    """
+
+    def __init__(
+        self,
+        job: RunJob,
+        going: DeltaGenerator,
+        ended: DeltaGenerator,
+        key: str,
+        on_done: Callable[[RunJob], None] | None = None,
+    ) -> None:
+        self._job = job
+        self._going = going
+        self._ended = ended
+        self._key = key
+        self._on_done = on_done
+        self._version = -1
+        with going.container(border=True):
+            with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+                self._stage = st.empty()
+                st.button(
+                    t("run_ui.stop"),
+                    key=f"{key}.stop",
+                    icon=":material/stop_circle:",
+                    on_click=job.stop,
+                    help=t("run_ui.stop_help"),
+                )
+            self._output = st.empty()
+
+    def wait(self, timeout_s: float) -> None:
+        self._job.wait(self._version, timeout_s)
+
+    def refresh(self) -> bool:
+        job, version = self._job, self._job.version
+        if job.done:
+            self._going.empty()
+            with self._ended.container():
+                draw_ended(job, self._key)
+            if self._on_done:
+                self._on_done(job)
+            return False
+        if version != self._version:
+            self._version = version
+            self._stage.markdown(f":shimmer[{stage_words(job)}]")
+            recent = terminal.shown(job.stdout + job.stderr, max_lines=LIVE_LINES)
+            if recent.text:
+                self._output.code(recent.text, language=None, wrap_lines=True)
+        return True
+
+
+def stage_words(job: RunJob) -> str:
+    """What the job is doing, in one line."""
+    name = languages.BY_ID[job.request.language].label
+    if job.stage == "queued":
+        return t("run_ui.queued", name=name, position=job.queue_position)
+    if job.stage == "compile":
+        return t("run_ui.compiling", name=name)
+    return t("run_ui.running", name=name) if job.stage == "run" else t("run_ui.starting", name=name)
+
+
+def last_run(thread: str) -> RunRecord | None:
+    """The newest run of a thread, whole, or None. Records never change, so each is read from the store once."""
+    seen: dict[str, RunRecord | None] = st.session_state.setdefault(_SEEN, {})
+    job = services().runs.find(thread)
+    if job and job.record:
+        seen[thread] = job.record
+    if thread not in seen:
+        newest = services().programs.runs(thread, limit=1)
+        seen[thread] = services().programs.run(thread, newest[0].id) if newest else None
+    return seen[thread]
+
+
+def draw_ended(job: RunJob, key: str) -> None:
+    """Draw what came of a job: its result, or what was wrong with us."""
+    if job.record:
+        draw_record(job.record, key)
+    if job.error:
+        notices.show_failure(job.error.what, job.error.hint, job.error.reference)
+    if job.unsaved:
+        notices.show_failure(job.unsaved.what, job.unsaved.hint, job.unsaved.reference)
+
+
+def draw_record(record: RunRecord, key: str) -> None:
+    """Draw what came of a run: how it ended, what it printed, what it left."""
+    with st.container(border=True):
+        _draw_heading(record)
+        if record.reason:
+            st.markdown(notices.plain(tell(language(), record.reason)))
+        streams = _streams(record)
+        for label, recent in streams:
+            _draw_stream(label, recent)
+        if not streams:
+            st.caption(t("run_ui.no_output"))
+        if record.truncated:
+            st.caption(f":material/content_cut: {t('run_ui.truncated')}")
+        _draw_files(record, key, bounded=not all(recent.complete for _, recent in streams))
+
+
+def _draw_heading(record: RunRecord) -> None:
+    label, icon, colour = _OUTCOMES[RunStatus(record.status)]
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.badge(t(label), icon=icon, color=colour)
+        st.caption(" · ".join(_figures(record)), width="content")
+
+
+def _figures(record: RunRecord) -> list[str]:
+    figures = []
+    if record.signal:
+        figures.append(t("run_ui.by_signal", signal=record.signal))
+    elif record.exit_code is not None:
+        figures.append(t("run_ui.exit_code", code=record.exit_code))
+    figures.append(t("run_ui.wall", seconds=f"{record.wall_s:.2f}"))
+    if record.cpu_s is not None:
+        figures.append(t("run_ui.cpu", seconds=f"{record.cpu_s:.2f}"))
+    if record.peak_memory_bytes is not None:
+        figures.append(t("run_ui.memory_used", megabytes=f"{record.peak_memory_bytes / 1e6:.0f}"))
+    return figures
+
+
+def _streams(record: RunRecord) -> list[tuple[str, terminal.Shown]]:
+    """What there is to show of each output, under its heading; the ordinary output has none."""
+    outputs = (
+        (t("run_ui.compiler"), record.compile_output),
+        ("", record.stdout),
+        (t("run_ui.stderr"), record.stderr),
+    )
+    return [(label, terminal.shown(text)) for label, text in outputs if text.strip("\n")]
+
+
+def _draw_stream(label: str, recent: terminal.Shown) -> None:
+    if label:
+        st.caption(label)
+    if recent.hidden_lines:
+        st.caption(f":material/more_vert: {t('run_ui.hidden', lines=f'{recent.hidden_lines:,}')}")
+    tall = recent.text.count("\n") >= _TALL_LINES
+    st.code(recent.text, language=None, wrap_lines=True, height=_BOX_PX if tall else "content")
+
+
+def _draw_files(record: RunRecord, key: str, bounded: bool) -> None:
+    """Draw the files a run left, and the whole output where not all of it is shown."""
+    if not (record.files or bounded):
+        return
+    for file in record.files:
+        if file.content and pictures.is_picture(file.name):
+            _draw_picture(file)
+    with st.container(horizontal=True, gap="small"):
+        if bounded:
+            whole = record.compile_output + record.stdout + record.stderr
+            _download(
+                t("run_ui.whole_output"), "output.txt", whole.encode("utf-8", "replace"), f"{key}.{record.id}.all"
+            )
+        for number, file in enumerate(record.files):
+            if file.content is None:
+                st.caption(t("run_ui.not_kept", name=notices.plain(file.name), size=size_words(file.size_bytes)))
+            else:
+                label = f"{notices.plain(file.name)} ({size_words(file.size_bytes)})"
+                _download(label, file.name.rsplit("/", 1)[-1], file.content, f"{key}.{record.id}.{number}")
+
+
+def _draw_picture(file: ResultFile) -> None:
+    if file.content and pictures.showable(file.content):
+        st.image(file.content, caption=notices.plain(file.name), alt=file.name)
+    else:
+        st.caption(f":material/broken_image: {t('run_ui.picture_not_shown', name=notices.plain(file.name))}")
+
+
+def _download(label: str, name: str, content: bytes, key: str) -> None:
+    st.download_button(
+        label,
+        content,
+        file_name=name,
+        mime="application/octet-stream",
+        key=key,
+        icon=":material/download:",
+        on_click="ignore",
+        type="tertiary",
+    )
+
+
+def size_words(size_bytes: int) -> str:
+    """A size for people."""
+    if size_bytes < 1000:
+        return f"{size_bytes} B"
+    return f"{size_bytes / 1000:.1f} kB" if size_bytes < 1_000_000 else f"{size_bytes / 1e6:.1f} MB"

@@ -1,0 +1,103 @@
+"""The list of conversations in the sidebar, and which of them is open.
+
+The open conversation stands in the page's address (`?c=<id>`), so that F5, a bookmark and a second tab find it.
+"""
+
+from typing import Final
+
+import streamlit as st
+
+from codecoach.chat.messages import Conversation
+from codecoach.ui import list_entry, notices, page
+from codecoach.ui.session import services, t
+
+PARAMETER: Final = "c"
+PAGE_SIZE: Final = 20
+
+_LAST: Final = "chat:last"
+_SHOWN: Final = "chat:conversations_shown"
+_WORDS: Final = "chat:search"
+
+
+def open_conversation(owner: str) -> Conversation | None:
+    """The conversation that is open, or None for a new one."""
+    wanted = st.query_params.get(PARAMETER) or st.session_state.get(_LAST)
+    if not wanted:
+        return None
+    found = services().conversations.get(owner, wanted)
+    if found is None:
+        st.info(t("chat.no_such_conversation"), icon=":material/search_off:")
+    show(found.id if found else None)
+    return found
+
+
+def show(conversation_id: str | None) -> None:
+    """Open a conversation, or with None a new one, in the script run that follows."""
+    if conversation_id:
+        st.query_params[PARAMETER] = conversation_id
+        st.session_state[_LAST] = conversation_id
+    else:
+        st.query_params.pop(PARAMETER, None)
+        st.session_state.pop(_LAST, None)
+
+
+def draw(owner: str, current: Conversation | None) -> None:
+    """Draw the list: newest first, page by page, or what a search finds."""
+    with page.sidebar(), notices.guard():
+        st.button(
+            t("chat.new"), icon=":material/add_comment:", on_click=show, args=(None,), key="chat:new", width="stretch"
+        )
+        words = st.text_input(
+            t("chat.search"),
+            key=_WORDS,
+            type="search",
+            placeholder=t("chat.search"),
+            label_visibility="collapsed",
+            icon=":material/search:",
+        )
+        limit = st.session_state.get(_SHOWN, PAGE_SIZE)
+        listed, more = _listed(owner, words or "", limit)
+        with list_entry.entries():
+            for conversation in listed:
+                is_open = bool(current and conversation.id == current.id)
+                list_entry.draw_entry(conversation.id, title_of(conversation), is_open, show)
+        if not listed:
+            st.caption(t("chat.nothing_found") if words else t("chat.none_yet"))
+        if more:
+            st.button(
+                t("chat.more"), on_click=_show_more, key="chat:more", type="tertiary", icon=":material/expand_more:"
+            )
+
+
+def _listed(owner: str, words: str, limit: int) -> tuple[list[Conversation], bool]:
+    if words.strip():
+        return list(services().conversations.search(owner, words).conversations), False
+    found = services().conversations.list(owner, limit=limit)
+    return list(found.conversations), found.next is not None
+
+
+def draw_dialog(owner: str, current: Conversation | None) -> bool:
+    """Draw the dialog that was asked for. True where one is open."""
+
+    def rename(title: str) -> None:
+        services().conversations.rename(owner, conversation.id, title)
+
+    def delete() -> None:
+        if generation := services().generations.find(conversation.id):
+            generation.stop()
+        services().conversations.delete(owner, conversation.id)
+        show(None)
+
+    if current is None:
+        return False
+    conversation = current
+    return list_entry.draw_dialog(conversation.id, title_of(conversation), rename, delete)
+
+
+def _show_more() -> None:
+    st.session_state[_SHOWN] = st.session_state.get(_SHOWN, PAGE_SIZE) + PAGE_SIZE
+
+
+def title_of(conversation: Conversation) -> str:
+    """The conversation's title, or what stands for one while it has none."""
+    return conversation.title or t("chat.untitled")

@@ -1,0 +1,192 @@
+"""The Chat page: conversations are begun, listed and kept apart, and a reply can be had again, edited, run and stopped."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from codecoach.chat.messages import Message, MessageState, Role
+from codecoach.errors import ModelAccessDenied
+from codecoach.services import Services
+from tests.pages.conftest import ROOT, texts
+
+CODE = "Here it is:\n\n```python\nprint(6 * 7)\n```\n\nThat prints the answer."
+
+
+@pytest.fixture
+def sid(services: Services, user: str) -> str:
+    return services.sign_ins.open(user)
+
+
+def chat(sid: str, conversation_id: str = "", locale: str = "en-US") -> AppTest:
+    """The Chat page, as signed in, with a conversation open or a new one."""
+    test = AppTest.from_file(str(ROOT / "Home.py"), default_timeout=30)
+    test.context = {"locale": locale}
+    test.session_state["codecoach.sid"] = sid
+    if conversation_id:
+        test.query_params["c"] = conversation_id
+    return test.switch_page("pages/1_Chat.py").run()
+
+
+def ask(test: AppTest, text: str) -> AppTest:
+    return test.chat_input[0].set_value(text).run()
+
+
+def press(test: AppTest, label: str) -> AppTest:
+    return next(button for button in test.button if button.label == label).click().run()
+
+
+def labels(test: AppTest) -> list[str]:
+    return [button.label for button in test.button]
+
+
+def conversation_with(services: Services, user: str, *messages: Message) -> str:
+    made = services.conversations.create(user, "code_coach", title="Earlier")
+    for message in messages:
+        services.conversations.save(made.id, message)
+    return made.id
+
+
+def said(services: Services, text: str, **changes: object) -> Message:
+    return Message(services.conversations.new_message_id(), Role.USER, text, datetime.now(UTC), **changes)
+
+
+def replied(services: Services, text: str, **changes: object) -> Message:
+    return Message(services.conversations.new_message_id(), Role.ASSISTANT, text, datetime.now(UTC), **changes)
+
+
+def test_a_question_begins_a_conversation_and_its_reply_is_drawn_as_text_and_code(services, sid, user):
+    services.model.replies.append(CODE)
+    test = ask(chat(sid), "What is six times seven?")
+    assert not test.exception
+    assert test.code[0].value == "print(6 * 7)"
+    assert "That prints the answer." in texts(test)
+    assert {"Run", "Open in Editor"} <= set(labels(test))
+    assert [listed.title for listed in services.conversations.list(user).conversations] == ["What is six times seven?"]
+
+
+def test_a_click_on_an_example_asks_it(services, sid):
+    test = chat(sid)
+    example = next(label for label in labels(test) if "S3 buckets" in label)
+    test = press(test, example)
+    assert "Hello." in texts(test)
+    assert test.chat_message[0].text[0].value == example
+
+
+def test_examples_are_in_the_language_of_the_browser(services, sid):
+    assert any("存储桶" in label for label in labels(chat(sid, locale="zh-CN")))
+
+
+def test_the_assistant_chosen_for_a_new_conversation_answers_in_it(services, sid, user):
+    test = chat(sid)
+    test.segmented_control[0].set_value("aws_cli").run()
+    ask(test, "Which instances do I have?")
+    assert services.conversations.list(user).conversations[0].assistant_id == "aws_cli"
+
+
+def test_another_session_finds_the_conversation_by_its_address(services, sid, user):
+    ask(chat(sid), "Remember this")
+    made = services.conversations.list(user).conversations[0]
+    again = chat(sid, made.id)
+    assert [message.name for message in again.chat_message] == ["user", "assistant"]
+
+
+def test_another_users_conversation_is_not_shown(services, sid, admin):
+    foreign = conversation_with(services, admin, said(services, "a secret"))
+    test = chat(sid, foreign)
+    assert "a secret" not in texts(test)
+    assert "does not exist" in texts(test)
+
+
+def test_a_failed_reply_says_why_and_is_tried_again_on_a_click(services, sid):
+    services.model.replies += [ModelAccessDenied(model="acme.model"), "Now it works."]
+    test = ask(chat(sid), "Hello?")
+    assert "may not call the model" in test.error[0].value
+    assert "Failed" in texts(test)
+    test = press(test, "Try again")
+    assert not test.error
+    assert "Now it works." in texts(test)
+
+
+def test_an_error_is_not_kept_as_the_assistants_words(services, sid, user):
+    services.model.replies.append(ModelAccessDenied(model="acme.model"))
+    ask(chat(sid), "Hello?")
+    made = services.conversations.list(user).conversations[0]
+    assert services.conversations.messages(made.id).messages[-1].text == ""
+
+
+@pytest.mark.parametrize(
+    ("state", "words"), [(MessageState.STOPPED, "Stopped"), (MessageState.INTERRUPTED, "Interrupted")]
+)
+def test_an_unfinished_reply_is_marked_and_goes_on_where_it_ended(services, sid, user, state, words):
+    made = conversation_with(services, user, said(services, "Count"), replied(services, "One, two", state=state))
+    services.model.replies.append(", three.")
+    test = chat(sid, made)
+    assert words in texts(test)
+    test = press(test, "Continue")
+    assert "One, two, three." in texts(test)
+    assert words not in texts(test)
+
+
+def test_a_reply_whose_writer_died_is_interrupted_not_awaited(services, sid, user):
+    long_ago = datetime.now(UTC) - timedelta(minutes=5)
+    made = conversation_with(services, user, said(services, "Count"))
+    services.conversations._clock = lambda: long_ago
+    services.conversations.save(made, replied(services, "One, two", state=MessageState.STREAMING))
+    services.conversations._clock = lambda: datetime.now(UTC)
+    test = chat(sid, made)
+    assert "Interrupted" in texts(test)
+    assert "One, two" in texts(test)
+
+
+def test_a_reply_is_written_again_on_a_click(services, sid):
+    services.model.replies += ["First.", "Second."]
+    test = press(ask(chat(sid), "Hello?"), "Write it again")
+    assert "Second." in texts(test)
+    assert "First." not in texts(test)
+
+
+def test_an_edited_message_replaces_all_that_came_after_it(services, sid):
+    services.model.replies += ["To one.", "To two.", "To three."]
+    test = ask(ask(chat(sid), "One"), "Two")
+    test = test.button(key=next(b.key for b in test.button if b.key and b.key.startswith("again."))).click().run()
+    test.text_area[0].set_value("Three")
+    test = press(test, "Send again")
+    said = [message.text[0].value for message in test.chat_message if message.name == "user"]
+    assert said == ["Three"]
+    assert "To three." in texts(test)
+
+
+def test_what_cannot_be_sent_comes_back_into_the_input(services, sid, user):
+    test = ask(chat(sid), "x" * 2_000_000)
+    assert "too long" in test.error[0].value
+    assert test.chat_input[0].proto.value == "x" * 2_000_000
+    assert services.conversations.list(user).conversations == ()
+
+
+def test_earlier_messages_come_fifty_at_a_time(services, sid, user):
+    messages = [said(services, f"number {n:03}") for n in range(120)]
+    test = chat(sid, conversation_with(services, user, *messages))
+    assert len(test.chat_message) == 50
+    assert "number 070" in texts(test)
+    test = press(test, "Show earlier messages")
+    assert len(test.chat_message) == 100
+    test = press(test, "Show earlier messages")
+    assert len(test.chat_message) == 120
+    assert "Show earlier messages" not in labels(test)
+
+
+def test_conversations_are_listed_newest_first_found_by_a_word_and_begun_anew(services, sid):
+    test = ask(chat(sid), "About buckets")
+    test = ask(press(test, "New conversation"), "About queues")
+    listed = [label for label in labels(test) if label.startswith("About")]
+    assert listed == ["About queues", "About buckets"]
+    test.text_input(key="chat:search").set_value("bucket").run()
+    assert [label for label in labels(test) if label.startswith("About")] == ["About buckets"]
+
+
+def test_prices_and_arns_read_as_they_were_written(services, sid):
+    services.model.replies.append("It costs $5 or $6 for arn:aws:s3:::bucket ![x](http://example.com/x)")
+    shown = ask(chat(sid), "How much?").chat_message[1].markdown[0].value
+    assert "\\$5 or \\$6" in shown
+    assert "\\![x]" in shown
