@@ -5,6 +5,11 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+# No timed assertions, here neither: a busy machine proves nothing.
+settings.register_profile("tests", settings(), deadline=None)
+settings.load_profile("tests")
 
 for _name in [name for name in os.environ if name.startswith(("AWS_", "CODECOACH_")) and name != "AWS_CA_BUNDLE"]:
     del os.environ[_name]

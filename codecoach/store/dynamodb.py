@@ -180,11 +180,19 @@ def ensure(client: "DynamoDBClient", name: str) -> None:
         except client.exceptions.ResourceNotFoundException:
             _create(client, name)
         client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
-        ttl = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"].get("TimeToLiveStatus")
-        if ttl not in ("ENABLED", "ENABLING"):
-            client.update_time_to_live(
-                TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at"}
-            )
+        if not _expires(client, name):
+            try:
+                client.update_time_to_live(
+                    TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at"}
+                )
+            except ClientError:
+                if not _expires(client, name):  # else another process was quicker
+                    raise
+
+
+def _expires(client: "DynamoDBClient", name: str) -> bool:
+    status = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"].get("TimeToLiveStatus")
+    return status in ("ENABLED", "ENABLING")
 
 
 def _create(client: "DynamoDBClient", name: str) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 POM = Path(__file__).with_name("pom.xml")
 VERSION = "3.0.0"
 JAVA_AT_LEAST = 17
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 100.0
 STOP_TIMEOUT_S = 10.0
 
 

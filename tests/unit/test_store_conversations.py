@@ -315,7 +315,7 @@ def test_a_reader_sees_whole_texts_while_they_are_replaced(conversations, thread
     conversations.save(thread, dataclasses.replace(one, text=varied("a", 300_000)))
 
     def write() -> None:
-        for number in range(30):
+        for number in range(15):
             conversations.save(thread, dataclasses.replace(one, text=varied("ab"[number % 2], 300_000)))
 
     with ThreadPoolExecutor(1) as pool:

@@ -1,0 +1,155 @@
+"""Accounts are found under any spelling of their name, and guessing passwords is slowed down."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from codecoach.errors import InputRefused, VersionConflict
+from codecoach.store import keys
+from codecoach.store.accounts import FAILURES_KEPT_S, FAILURES_PER_ADDRESS, LONGEST_LOCK_S, Accounts
+from codecoach.store.sqlite import SqliteTable
+from tests.unit.store_tables import Clock
+
+ANN = "ann@example.com"
+HERE, THERE = "192.0.2.1", "198.51.100.7"
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def table(tmp_path, clock):
+    table = SqliteTable(tmp_path / "codecoach.sqlite", clock=clock)
+    yield table
+    table.close()
+
+
+@pytest.fixture
+def accounts(table, clock):
+    return Accounts(table, clock=clock)
+
+
+def test_an_account_is_kept_under_its_name_in_lower_case(accounts):
+    made = accounts.create(" Ann@Example.COM ", "hash", ("admin",), must_change_password=True)
+    assert (made.username, made.roles, made.must_change_password, made.disabled) == (ANN, ("admin",), True, False)
+    assert accounts.get("ANN@example.com") == made
+
+
+def test_a_hash_is_not_shown_with_the_account(accounts):
+    assert "secret-hash" not in repr(accounts.create(ANN, "secret-hash"))
+
+
+def test_an_account_is_made_once(accounts):
+    accounts.create(ANN, "first")
+    with pytest.raises(VersionConflict):
+        accounts.create("Ann@example.com", "second")
+    assert accounts.get(ANN).password_hash == "first"
+
+
+@pytest.mark.parametrize("name", ["", "ann", "a b@c", "a@b\x00", "a@\ud83d", "@", f"{'x' * 300}@example.com"])
+def test_what_is_no_e_mail_address_is_nobody(accounts, name):
+    assert accounts.get(name) is None
+    assert accounts.locked_for_s(name, "") == 0
+    accounts.record_failure(name, "")
+    with pytest.raises(InputRefused):
+        accounts.create(name, "hash")
+    with pytest.raises(InputRefused):
+        accounts.set_password(name, "hash")
+
+
+@given(st.text(st.characters(), max_size=400), st.text(st.characters(), max_size=400))
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_name_and_no_address_breaks_the_counting(accounts, name, address):
+    accounts.record_failure(name, address)
+    assert accounts.locked_for_s(name, address) >= 0
+    assert accounts.get(name) is None
+
+
+def test_changes_leave_the_rest_as_it_was(accounts):
+    accounts.create(ANN, "old", ("admin",), must_change_password=True)
+    accounts.set_disabled(ANN, True)
+    accounts.set_password("ANN@example.com", "new")
+    found = accounts.get(ANN)
+    assert (found.password_hash, found.must_change_password) == ("new", False)
+    assert (found.disabled, found.roles) == (True, ("admin",))
+
+
+def test_changing_nobodys_account_is_refused(accounts):
+    with pytest.raises(InputRefused):
+        accounts.set_disabled("nobody@example.com", True)
+    assert accounts.all() == ()
+
+
+def test_all_accounts_are_listed_by_name(accounts):
+    for name in ("carl", "ann", "bob"):
+        accounts.create(f"{name}@example.com", "hash")
+    assert [account.username for account in accounts.all()] == [
+        f"{name}@example.com" for name in ("ann", "bob", "carl")
+    ]
+
+
+# --- lock ---
+
+
+def fail(accounts: Accounts, times: int, name: str = ANN, address: str = "") -> int:
+    for _ in range(times):
+        accounts.record_failure(name, address)
+    return accounts.locked_for_s(name, address)
+
+
+@pytest.mark.parametrize("name", [ANN, "unknown@example.com", "no address at all"])
+def test_the_fifth_failure_locks_a_name_known_or_not(accounts, name):
+    accounts.create(ANN, "hash")
+    assert fail(accounts, 4, name) == 0
+    assert fail(accounts, 1, name) == 30
+    assert accounts.locked_for_s("other@example.com", "") == 0
+
+
+def test_each_further_failure_locks_longer_up_to_a_bound(accounts, clock):
+    locks = [fail(accounts, 5)]
+    for _ in range(8):
+        clock.now += locks[-1]
+        assert accounts.locked_for_s(ANN, "") == 0
+        locks.append(fail(accounts, 1))
+    assert locks[:4] == [30, 60, 120, 240]
+    assert locks[-1] == LONGEST_LOCK_S
+
+
+def test_spelling_the_name_otherwise_does_not_help(accounts):
+    for name in ("ann@example.com", "ANN@example.com", " Ann@Example.com", "aNN@example.com ", "ann@EXAMPLE.com"):
+        accounts.record_failure(name, "")
+    assert accounts.locked_for_s(ANN, "") > 0
+
+
+def test_an_address_is_locked_whatever_names_it_tries(accounts):
+    for number in range(FAILURES_PER_ADDRESS):
+        assert accounts.locked_for_s(ANN, HERE) == 0
+        accounts.record_failure(f"user{number}@example.com", HERE)
+    assert accounts.locked_for_s(ANN, HERE) > 0
+    assert accounts.locked_for_s(ANN, THERE) == 0
+    assert accounts.locked_for_s(ANN, "") == 0
+
+
+def test_an_unknown_address_is_not_counted(accounts):
+    for number in range(50):
+        accounts.record_failure(f"user{number}@example.com", "")
+    assert accounts.locked_for_s(ANN, "") == 0
+
+
+def test_failures_are_forgotten_after_a_good_sign_in_or_a_day(accounts, clock):
+    fail(accounts, 4)
+    accounts.clear_failures(ANN)
+    assert fail(accounts, 4) == 0
+    clock.now += FAILURES_KEPT_S
+    assert fail(accounts, 4) == 0
+
+
+def test_failures_at_the_same_moment_all_count(accounts, table):
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(lambda _: accounts.record_failure(ANN, HERE), range(48)))
+    found = table.batch_get([keys.failures(f"username {ANN}"), keys.failures(f"address {HERE}")])
+    assert [item.data["count"] for item in found.values()] == [48, 48]

@@ -1,0 +1,135 @@
+"""Preferences, templates and keys."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codecoach.errors import InputRefused, VersionConflict
+from codecoach.store import keys
+from codecoach.store.preferences import Preferences, UserPreferences
+from codecoach.store.sqlite import SqliteTable
+from codecoach.store.templates import Template, Templates
+
+ANN, BOB = "ann@example.com", "bob@example.com"
+
+
+@pytest.fixture
+def table(tmp_path):
+    table = SqliteTable(tmp_path / "codecoach.sqlite")
+    yield table
+    table.close()
+
+
+# --- preferences ---
+
+
+def test_preferences_are_each_users_own_and_empty_at_first(table):
+    preferences = Preferences(table)
+    chosen = UserPreferences("zh", "amazon.nova-lite-v1:0", "eu-west-1")
+    preferences.put(ANN, chosen)
+    assert preferences.get(ANN) == chosen
+    assert preferences.get(BOB) == UserPreferences()
+
+
+def test_the_last_good_test_of_each_model_is_kept(table):
+    moments = iter(datetime(2026, 1, day, tzinfo=UTC) for day in range(1, 9))
+    preferences = Preferences(table, clock=lambda: next(moments))
+    for model in ("a", "b", "a"):
+        preferences.record_test(ANN, model)
+    assert preferences.tested_models(ANN) == {
+        "a": "2026-01-03T00:00:00.000000+00:00",
+        "b": "2026-01-02T00:00:00.000000+00:00",
+    }
+    assert preferences.tested_models(BOB) == {}
+
+
+# --- templates ---
+
+
+def test_a_template_is_saved_changed_and_deleted(table):
+    templates = Templates(table)
+    saved = templates.save(Template("", ANN, "Summary", 'Say {"input": {text}}', "messages", "m", "Be brief."))
+    assert templates.get(ANN, saved.id) == saved
+    renamed = templates.rename(ANN, saved.id, "Abstract")
+    assert (renamed.name, renamed.body, renamed.version) == ("Abstract", saved.body, 2)
+    assert templates.list(ANN) == (renamed,)
+    templates.delete(ANN, saved.id)
+    templates.delete(ANN, saved.id)
+    assert templates.list(ANN) == ()
+
+
+def test_templates_are_their_owners_alone(table):
+    templates = Templates(table)
+    mine = templates.save(Template("", ANN, "Mine", "x"))
+    assert templates.get(BOB, mine.id) is None
+    assert templates.list(BOB) == ()
+    with pytest.raises(InputRefused):
+        templates.rename(BOB, mine.id, "Stolen")
+
+
+def test_templates_are_listed_by_name_whatever_their_number_and_size(table):
+    templates = Templates(table)
+    for number in range(120):
+        templates.save(Template("", ANN, f"T{119 - number:03}", "x" * (500_000 if number == 60 else 1)))
+    listed = templates.list(ANN)
+    assert [template.name for template in listed] == [f"T{number:03}" for number in range(120)]
+    assert len(listed[59].body) == 500_000
+
+
+def test_a_template_changed_elsewhere_is_not_overwritten(table):
+    templates = Templates(table)
+    saved = templates.save(Template("", ANN, "T", "first"))
+    templates.save(replace(saved, body="second"))
+    with pytest.raises(VersionConflict):
+        templates.save(replace(saved, body="third"))
+    templates.delete(ANN, saved.id)
+    with pytest.raises(VersionConflict):
+        templates.save(replace(saved, body="third"))
+
+
+# --- keys ---
+
+moments = st.datetimes(
+    min_value=datetime(1970, 1, 2),  # noqa: DTZ001 - hypothesis adds the zone
+    timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30)), timezone(timedelta(hours=-9))]),
+    max_value=datetime(9000, 1, 1),  # noqa: DTZ001
+)
+
+
+@given(moments, moments)
+def test_recent_keys_order_by_time_in_any_zone(one, other):
+    first, second = (keys.recent(ANN, moment, "id").sort for moment in (one, other))
+    assert (first < second) == (one < other)
+    assert len(first) == len(second)
+
+
+def test_ids_order_by_the_time_they_were_made():
+    before = f"{time.time_ns() // 1_000_000:012x}"
+    made = [keys.time_ordered_id() for _ in range(2000)]
+    assert made == sorted(set(made))
+    assert made[0] > before
+
+
+def test_ids_of_threads_are_all_different():
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: keys.time_ordered_id(), range(500)))
+    assert len({one[:12] for one in made}) == 500
+
+
+def test_an_id_orders_behind_one_from_a_clock_that_is_ahead():
+    ahead = f"{(time.time_ns() // 1_000_000) + 60_000:012x}ffffffff"
+    assert keys.time_ordered_id(after=ahead) > ahead
+    assert keys.is_id(keys.time_ordered_id())
+    assert keys.is_id(keys.new_id())
+
+
+def test_parts_of_one_message_are_not_those_of_another_with_a_longer_id():
+    short, long = keys.message("t", "12"), keys.message("t", "123")
+    assert keys.part(short).sort.startswith(keys.parts_prefix(short))
+    assert not keys.part(long).sort.startswith(keys.parts_prefix(short))
+    assert keys.part(short) != keys.part(short)
