@@ -15,6 +15,7 @@ else:
     app = st.App(
         __file__,
         routes=application.ROUTES,
+        middleware=application.MIDDLEWARE,
         lifespan=application.lifespan,
         on_script_error=application.show_script_error,
     )

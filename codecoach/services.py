@@ -11,10 +11,12 @@ from codecoach.coach.runs import Runs
 from codecoach.errors import ModelNotFound
 from codecoach.models import clients, converse
 from codecoach.models.converse import ConverseModel
+from codecoach.models.directory import BedrockDirectory
 from codecoach.models.port import Model, ModelDirectory
 from codecoach.runner.port import Limits, Runner
 from codecoach.runner.sandbox import Sandbox
 from codecoach.settings import Backend, Settings
+from codecoach.store import dynamodb
 from codecoach.store.accounts import Accounts
 from codecoach.store.conversations import Conversations
 from codecoach.store.port import Table
@@ -41,8 +43,6 @@ class Services:
     @cached_property
     def table(self) -> Table:
         if self.settings.backend is Backend.AWS or self.settings.dynamodb_endpoint_url:
-            from codecoach.store import dynamodb  # type: ignore[attr-defined,unused-ignore]
-
             client = dynamodb.client(self.settings.region, self.settings.dynamodb_endpoint_url or None)
             dynamodb.ensure(client, self.settings.table)
             return dynamodb.DynamoTable(client, self.settings.table)
@@ -82,8 +82,6 @@ class Services:
 
     @cached_property
     def directory(self) -> ModelDirectory:
-        from codecoach.models.directory import BedrockDirectory  # type: ignore[import-not-found,unused-ignore]
-
         return BedrockDirectory(self.clients.control)
 
     @cached_property

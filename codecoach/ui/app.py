@@ -7,14 +7,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
+from starlette.middleware import Middleware
+
 from codecoach.ui import notices, passwords, session
 from codecoach.ui.first_admin import ensure_first_admin
+from codecoach.ui.headers import SafeHeaders
 from codecoach.ui.routes import ROUTES
 
-__all__ = ["ROUTES", "lifespan", "show_script_error"]
+__all__ = ["MIDDLEWARE", "ROUTES", "lifespan", "show_script_error"]
 
 log = logging.getLogger(__name__)
 
+MIDDLEWARE: Final = [Middleware(SafeHeaders)]
 COLLECT_EVERY_S: Final = 20.0
 
 
@@ -41,6 +45,9 @@ def show_script_error(error: Exception) -> bool:
 def _prepare() -> None:
     import pandas  # noqa: F401 (Streamlit imports it in the first stream of a process, which takes 2 s)
 
+    logging.basicConfig(
+        level=session.services().settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
     # The app starts also where a part does not work: the pages say which.
     for step in (passwords.warm, session.services().warm, _make_first_admin):
         try:

@@ -17,8 +17,9 @@ def ensure_first_admin(accounts: Accounts, email: str, renew: bool = True) -> st
     if account is None:
         try:
             accounts.create(email, hash_password(password), (ROLE_ADMIN,), must_change_password=True)
-        except VersionConflict:  # another process of ours was faster, and prints its own
-            return None
+        except VersionConflict:
+            # Another process of ours was quicker. It may have printed to a log that nobody reads.
+            return ensure_first_admin(accounts, email) if renew else None
         return password
     if renew and account.must_change_password and not account.disabled:
         accounts.set_password(email, hash_password(password), must_change_password=True)

@@ -177,3 +177,10 @@ def test_health_says_how_the_parts_are_and_no_secrets(app):
     assert health["status"] in ("ok", "degraded")
     assert set(health["parts"]) == {"model", "store", "runner"}
     assert str(app.data_dir) not in json.dumps(health)
+
+
+@pytest.mark.parametrize("path", ["/", "/Settings", "/healthz"])
+def test_other_sites_cannot_frame_the_app(app, path):
+    with urllib.request.urlopen(app.url + path, timeout=10) as response:
+        assert response.headers["x-frame-options"] == "SAMEORIGIN"
+        assert response.headers["x-content-type-options"] == "nosniff"
