@@ -78,15 +78,26 @@ class LargeItems:
         reusable = old if stored and stored.expires_at == item.expires_at else {}
         data, names, parts = _taken_apart(item, reusable)
         for key, text in parts:
-            self._table.put(Item(key, {"text": text}, expires_at=item.expires_at), expected_version=0)
+            self._table.put(Item(key, {"text": text}, expires_at=item.expires_at))
         head = Item(item.key, data, expires_at=item.expires_at)
         try:
             saved = self._table.put(head, expected_version=stored.version if stored else 0)
         except VersionConflict:
-            self._delete_all([key for key, _ in parts])
-            raise
+            saved = self._saved_after_all(head, parts)
         self._delete_all([_part_key(item.key, name) for name in _all(old) - _all(names)])
         return Item(item.key, item.data, saved.version, item.expires_at)
+
+    def _saved_after_all(self, head: Item, parts: list[tuple[Key, str]]) -> Item:
+        """What to make of a conflict: where an answer got lost, the repeated request conflicts with its own first try.
+
+        Then what is stored is what we wanted, and all is well; else our new parts go, but for those that it names.
+        """
+        stored = self._table.get(head.key)
+        if stored and stored.data == head.data:
+            return stored
+        named = {_part_key(head.key, name) for name in _all(_names(stored))}
+        self._delete_all([key for key, _ in parts if key not in named])
+        raise VersionConflict
 
     def delete(self, key: Key, expected_version: int | None = None) -> None:
         """Delete an item and its parts, those that a crash left behind included."""

@@ -295,6 +295,25 @@ def test_a_crash_while_saving_leaves_the_old_text_or_the_new_one(conversations, 
     assert sorts(table, thread) == []
 
 
+class StutteringTable(WatchedTable):
+    """Sends each put twice, as an SDK does when the first answer got lost."""
+
+    def put(self, item, expected_version=None):
+        super().put(item, expected_version)
+        return super().put(item, expected_version)
+
+
+@pytest.mark.parametrize("size", [10, 300_000, 1_000_000])
+def test_a_save_whose_answer_got_lost_loses_nothing(conversations, table, calendar, thread, size):
+    one = message(conversations, varied("a", 500_000))
+    conversations.save(thread, one)
+    stuttering = Conversations(StutteringTable(table.table), clock=calendar)
+    for text in (varied("b", size), varied("b", size + 5000)):
+        stuttering.save(thread, dataclasses.replace(one, text=text))
+        assert texts(conversations, thread) == [text]
+    assert len(sorts(table, thread)) == 1 + (len(split(text)) if size > 64_000 else 0)
+
+
 def test_writers_of_one_message_never_mix_their_texts(conversations, table, thread):
     one = message(conversations)
     written = [varied(letter, 400_000) for letter in "abcd"]
