@@ -37,11 +37,11 @@ class Fixer:
 
     def fix(self, program: Program, record: RunRecord, language: Language, model_id: str) -> Generation:
         """Ask for the corrected program. `record` is its last run, whole (`Programs.run`)."""
-        return self._ask(program.id, _system("fix", language), question(program, record), model_id)
+        return self._ask(program.id, prompt("fix"), question(program, record, language), model_id)
 
     def explain(self, program: Program, language: Language, model_id: str) -> Generation:
         """Ask what the program does."""
-        return self._ask(program.id, _system("explain", language), _code(program), model_id)
+        return self._ask(program.id, _in_language("explain", language), _code(program), model_id)
 
     def _ask(self, thread: str, system: str, text: str, model_id: str) -> Generation:
         room = history.limits(model_id, self._settings.local_context_tokens)
@@ -61,8 +61,11 @@ class Fixer:
         return self._generations.start(thread, request, message)
 
 
-def question(program: Program, record: RunRecord, *, grounded: bool = True) -> str:
-    """What a model is asked about a failed program; `grounded`: with what AWS's API models say of it."""
+def question(program: Program, record: RunRecord, language: Language, *, grounded: bool = True) -> str:
+    """What a model is asked about a failed program; `grounded`: with what AWS's API models say of it.
+
+    What is wanted comes last: small models forget what stands before a program.
+    """
     parts = [_code(program), evidence.ending(record)]
     parts += [
         f"{name}:\n```text\n{text}\n```"
@@ -73,7 +76,8 @@ def question(program: Program, record: RunRecord, *, grounded: bool = True) -> s
         if facts:
             told = "\n".join(f"- Line {fact.line}: {fact.sentence}" for fact in facts)
             parts.append(f"Facts about the API, from AWS's own model:\n{told}")
-    return "\n\n".join(parts)
+    wanted = _in_language("fix_ask", language).replace("{code}", program.language)
+    return "\n\n".join((*parts, wanted))
 
 
 def corrected(reply: str, language_id: str) -> str | None:
@@ -97,7 +101,8 @@ def difference(old: str, new: str) -> str:
     return "\n".join(list(lines)[2:])
 
 
-def _system(name: str, language: Language) -> str:
+def _in_language(name: str, language: Language) -> str:
+    """The prompt `name`, asking for an answer in a language of the interface."""
     return prompt(name).replace("{language}", _ENGLISH_NAMES[language])
 
 

@@ -51,7 +51,7 @@ def record(status: str = "failed", stderr: str = "", stdout: str = "", **more) -
 
 
 def test_the_model_is_told_code_ending_output_and_what_the_api_model_says():
-    asked = question(program(), record(stderr=KEY_ERROR, stdout="starting\n"))
+    asked = question(program(), record(stderr=KEY_ERROR, stdout="starting\n"), Language.EN)
     assert BROKEN.strip() in asked
     assert "exit code 1" in asked
     assert "KeyError: 'Instances'" in asked
@@ -60,11 +60,11 @@ def test_the_model_is_told_code_ending_output_and_what_the_api_model_says():
 
 
 def test_without_grounding_the_api_model_is_silent():
-    assert "Reservations" not in question(program(), record(stderr=KEY_ERROR), grounded=False)
+    assert "Reservations" not in question(program(), record(stderr=KEY_ERROR), Language.EN, grounded=False)
 
 
 def test_only_python_is_checked():
-    assert "Reservations" not in question(program(language="bash"), record(stderr=KEY_ERROR))
+    assert "Reservations" not in question(program(language="bash"), record(stderr=KEY_ERROR), Language.EN)
 
 
 def test_what_explains_the_error_comes_first():
@@ -110,17 +110,17 @@ def test_every_way_to_end_is_told(status):
 
 
 def test_a_success_with_warnings_is_no_failure():
-    assert "exit code 0" in question(program(), record("ok", stderr="a warning", exit_code=0))
+    assert "exit code 0" in question(program(), record("ok", stderr="a warning", exit_code=0), Language.EN)
 
 
 def test_the_prompt_stays_short():
-    asked = question(program(), record(stderr=KEY_ERROR * 50, stdout="x" * 100_000))
+    asked = question(program(), record(stderr=KEY_ERROR * 50, stdout="x" * 100_000), Language.EN)
     assert history.tokens(asked) < 1000
 
 
 def test_a_fence_in_the_program_does_not_end_it():
     text = 'print("""```python\nx\n```""")'
-    assert "````python\n" + text + "\n````" in question(program(text), record())
+    assert "````python\n" + text + "\n````" in question(program(text), record(), Language.EN)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_a_repair_is_written_into_the_programs_own_thread(conversations):
     assert reply.state is MessageState.COMPLETE
     assert conversations.messages("p1").messages[-1].text == model.text
     (request,) = model.requests
-    assert "Answer in Chinese" in request.system
+    assert "sentences of Chinese" in request.turns[0].text
     assert "KeyError" in request.turns[0].text
 
 
