@@ -20,8 +20,11 @@ from codecoach.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 MAX_FILES = 200
+MAX_MB = 32
 _DEPTH = 8
+_ARGUMENTS_CHARACTERS = 30_000  # the kernel takes 128 KB per argument
 _NAME_BYTES = 200
+_CLOSE_WITHIN_S = 5.0
 
 
 class Sandbox:
@@ -161,7 +164,11 @@ class _Launcher:
     def close(self) -> None:
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
-        self._process.wait()
+        try:
+            self._process.wait(_CLOSE_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()  # every sandbox dies with it
+            self._process.wait()
         self._reader.join()
         self._socket.close()
 
@@ -189,13 +196,18 @@ def _check(request: RunRequest) -> None:
         raise InputRefused("program_empty")
     if len(request.files) > MAX_FILES:
         raise InputRefused("program_files_too_many", limit=MAX_FILES)
+    if sum(file.size_bytes for file in request.files) > MAX_MB * 1024 * 1024:
+        raise InputRefused("program_too_large", megabytes=MAX_MB)
     names: set[str] = set()
+    folders: set[str] = set()
     for file in request.files:
-        folders = {str(parent) for parent in PurePosixPath(file.name).parents}
-        if not _usable(file) or file.name in names or folders & names:
+        folders |= {str(parent) for parent in PurePosixPath(file.name).parents}
+        if not _usable(file) or file.name in names:
             raise InputRefused("program_file_name", name=file.name)
         names.add(file.name)
-    if any("\0" in argument for argument in request.args):
+    for name in folders & names:
+        raise InputRefused("program_file_name", name=name)
+    if any("\0" in argument for argument in request.args) or sum(map(len, request.args)) > _ARGUMENTS_CHARACTERS:
         raise InputRefused("program_argument")
 
 

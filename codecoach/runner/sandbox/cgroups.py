@@ -4,16 +4,16 @@ Version 1 (a folder per controller), version 2 (one folder) and none at all occu
 Names carry the launcher's process id, so that a later launcher can remove what a killed one left.
 """
 
+import asyncio
 import os
 import re
-import time
 from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
 _NAME = "codecoach-{launcher}-{number}"
 _LEFTOVER = re.compile(r"codecoach-(\d+)-\d+")
-_REMOVE_WITHIN_S = 1.0
+_REMOVE_AGAIN_AFTER_S = (0.002, 0.01, 0.05, 0.2, 1.0)
 
 
 class ControlGroup:
@@ -48,15 +48,22 @@ class ControlGroup:
         """Whether a new process or thread has been refused."""
         return _counter(self._folders["pids"] / "pids.events", "max") > 0
 
-    def remove(self) -> None:
+    def discard(self) -> None:
+        """Remove it before anything was put into it."""
+        self._removed()
+
+    async def remove(self) -> None:
         """Called when everything in it is dead; the kernel may take a moment to notice."""
-        deadline = time.monotonic() + _REMOVE_WITHIN_S
+        for pause_s in (0.0, *_REMOVE_AGAIN_AFTER_S):
+            await asyncio.sleep(pause_s)
+            if self._removed():
+                return
+
+    def _removed(self) -> bool:
         for folder in set(self._folders.values()):
-            while folder.exists() and time.monotonic() < deadline:
-                try:
-                    folder.rmdir()
-                except OSError:
-                    time.sleep(0.002)
+            with suppress(OSError):
+                folder.rmdir()
+        return not any(folder.exists() for folder in self._folders.values())
 
 
 class ControlGroups:
@@ -78,7 +85,7 @@ class ControlGroups:
                 (parent / name).mkdir()
             group.limit(memory_bytes, tasks)
         except OSError:
-            group.remove()
+            group.discard()
             self._parents = {}  # not allowed here: do not try again for each run
             return None
         return group

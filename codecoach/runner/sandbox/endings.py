@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from codecoach.i18n import Notice
-from codecoach.runner.port import Limits, RunStatus
+from codecoach.runner.port import Limits, RunResult, RunStatus, StageResult
 from codecoach.runner.sandbox.exits import signal_name
 from codecoach.runner.sandbox.process import End
 
@@ -23,6 +23,15 @@ class Circumstances:
     out_of_memory: bool = False
     out_of_tasks: bool = False
     disk_full: bool = False
+
+
+NEVER_RAN = StageResult(None, None, "", "", False, 0.0)
+"""The stage of a run that was stopped before its program started."""
+
+
+def cancelled() -> RunResult:
+    """The result of such a run."""
+    return RunResult(RunStatus.CANCELLED, NEVER_RAN, Notice("run.cancelled"))
 
 
 def status(end: End, seen: Circumstances) -> RunStatus:

@@ -15,6 +15,7 @@ PORT = 4566
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _NS_GET_USERNS = 0xB701  # the user namespace that owns a namespace. Source: ioctl_ns(2)
 _CHUNK = 65536
+_CONNECTIONS = 128  # at a time and sandbox; the launcher serves others too
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -71,6 +72,9 @@ class Forward:
             relay.cancel()
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._relays) >= _CONNECTIONS:
+            writer.close()
+            return
         if task := asyncio.current_task():
             self._relays.add(task)
             task.add_done_callback(self._relays.discard)

@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 from codecoach.runner import credentials
 from codecoach.runner.credentials import AwsMode
@@ -12,11 +12,11 @@ from codecoach.runner.installed import Installed
 from codecoach.runner.port import RunEvent, RunRequest, RunResult, RunStatus, StageChanged, StageResult
 from codecoach.runner.sandbox import aws_files, box, endings, seccomp, usage
 from codecoach.runner.sandbox.cgroups import ControlGroup, ControlGroups
-from codecoach.runner.sandbox.collect import Found, collect
+from codecoach.runner.sandbox.collect import collect
 from codecoach.runner.sandbox.exits import signal_name
 from codecoach.runner.sandbox.forward import PORT, Forward
 from codecoach.runner.sandbox.output import PASS_ON_EVERY_S, Output
-from codecoach.runner.sandbox.process import SPARE_TASKS, End, SandboxProcess, readable, writable
+from codecoach.runner.sandbox.process import SPARE_TASKS, End, SandboxBroken, SandboxProcess, readable, writable
 
 WATCH_EVERY_S = 0.05
 _FIRST_LOOKS_S = (0.005, 0.01, 0.02)  # most programs are over within the first interval
@@ -43,6 +43,7 @@ class Job:
         self._breach: RunStatus | None = None
         self._process: SandboxProcess | None = None
         self._peak_bytes = 0
+        self._cpu_s = 0.0
         self._disk_was_full = False
         limit = request.limits.output_bytes
         self._outputs = {name: Output(name, limit, emit) for name in ("stdout", "stderr")}
@@ -52,29 +53,31 @@ class Job:
 
     async def run(self) -> RunResult:
         """Raises `SandboxBroken` or OSError where the sandbox fails; nothing of it is left behind in any case."""
-        forward = Forward(self._request.aws.host, self._request.aws.port)
-        group: ControlGroup | None = None
-        disk: usage.Disk | None = None
-        process = self._process = self._started()
-        try:
-            await process.ready()
-            disk = process.disk()
+        async with AsyncExitStack() as leftovers:
+            process = self._process = self._started()
+            leftovers.callback(process.close)
+            leftovers.push_async_callback(process.destroy)
+            try:
+                await process.ready()
+            except SandboxBroken:
+                if self._breach:
+                    return endings.cancelled()
+                raise
+            disk = usage.Disk(process.init)
+            leftovers.callback(disk.close)
             process.bound(self._request.limits, self._request.limits.timeout_s)
             group = self._grouped(process)
-            if self._request.aws.mode is AwsMode.SIMULATED:
-                await forward.open(process.init)
-            end, wall_s = await self._watched(process, disk)
-            forward.close()
-            return self._result(end, wall_s, group, disk)
-        finally:
-            forward.close()
-            if process.alive:
-                await process.destroy()
-            process.close()
             if group:
-                group.remove()
-            if disk:
-                disk.close()
+                leftovers.push_async_callback(group.remove)
+                leftovers.push_async_callback(process.destroy)
+            if self._request.aws.mode is AwsMode.SIMULATED:
+                forward = Forward(self._request.aws.host, self._request.aws.port)
+                leftovers.callback(forward.close)
+                await forward.open(process.init)
+            if self._breach:
+                return endings.cancelled()
+            end, wall_s = await self._watched(process, disk)
+            return self._result(end, wall_s, group, disk)
 
     def _started(self) -> SandboxProcess:
         request, runtime = self._request, self._runtime
@@ -102,24 +105,24 @@ class Job:
             try:
                 group.add(process.init, process.program)
             except OSError:
-                group.remove()
+                group.discard()
                 return None
         return group
 
     async def _watched(self, process: SandboxProcess, disk: usage.Disk) -> tuple[End, float]:
         """Let the program run and end it when it must; (its end, seconds it took)."""
-        began = time.monotonic()
-        if self._breach:  # cancelled before it started
-            return await process.destroy(), 0.0
         self._emit(StageChanged("run"))
         readers = [
             asyncio.ensure_future(self._read(process.stdout_fd, self._outputs["stdout"])),
             asyncio.ensure_future(self._read(process.stderr_fd, self._outputs["stderr"])),
         ]
+        began = time.monotonic()
         process.release()
         helpers = [
             asyncio.ensure_future(work) for work in (self._feed(process), self._watch(process, disk), self._pass_on())
         ]
+        for helper in helpers:
+            helper.add_done_callback(lambda done: process.kill() if _failed(done) else None)
         try:
             async with asyncio.timeout(self._request.limits.timeout_s):
                 await process.ended()
@@ -132,6 +135,8 @@ class Job:
         wall_s = time.monotonic() - began
         end = await process.destroy()
         await asyncio.gather(*readers)  # every writer is dead, so both pipes end
+        for failure in (helper.exception() for helper in helpers if _failed(helper)):
+            raise SandboxBroken(f"a watcher failed: {failure!r}") from failure
         return end, wall_s
 
     async def _read(self, fd: int, output: Output) -> None:
@@ -161,12 +166,10 @@ class Job:
         process.close_stdin()
 
     async def _watch(self, process: SandboxProcess, disk: usage.Disk) -> None:
-        limits = self._request.limits
         looks = iter(_FIRST_LOOKS_S)
         while not self._breach:
             await asyncio.sleep(next(looks, WATCH_EVERY_S))
-            seen = usage.of_tree(process.init)
-            self._peak_bytes = max(self._peak_bytes, seen.resident_bytes)
+            limits, seen = self._request.limits, self._look(process)
             self._disk_was_full = self._disk_was_full or disk.full()
             if seen.private_bytes > limits.memory_bytes:
                 self._end(RunStatus.MEMORY)
@@ -174,6 +177,12 @@ class Job:
                 self._end(RunStatus.PROCESS_LIMIT)
             elif disk.inodes() > usage.INODES:
                 self._end(RunStatus.FILE_LIMIT)
+
+    def _look(self, process: SandboxProcess) -> usage.Usage:
+        seen = usage.of_tree(process.init)
+        self._peak_bytes = max(self._peak_bytes, seen.resident_bytes)
+        self._cpu_s = max(self._cpu_s, seen.cpu_s)
+        return seen
 
     async def _pass_on(self) -> None:
         while True:
@@ -185,8 +194,9 @@ class Job:
         """End the program; the first cause counts."""
         self._breach = self._breach or breach
         if self._process:
-            with suppress(OSError):
-                self._process.kill()
+            if self._process.init:
+                self._look(self._process)  # the kernel does not account for what is killed with its namespace
+            self._process.kill()
 
     def _result(self, end: End, wall_s: float, group: ControlGroup | None, disk: usage.Disk) -> RunResult:
         limits = self._request.limits
@@ -198,7 +208,7 @@ class Job:
         )
         how = endings.status(end, seen)
         known = {file.name: file.content for file in self._request.files}
-        found = collect(disk.fds["box"], known, limits.files, limits.file_bytes) if wall_s else Found()
+        found = collect(disk.fds["box"], known, limits.files, limits.file_bytes)
         return RunResult(
             status=how,
             run=self._stage(end, wall_s),
@@ -215,6 +225,10 @@ class Job:
             stderr=self._outputs["stderr"].text,
             truncated=any(output.truncated for output in self._outputs.values()),
             wall_s=round(wall_s, 3),
-            cpu_s=round(end.cpu_s, 3),
+            cpu_s=round(max(end.cpu_s, self._cpu_s), 3),
             peak_memory_bytes=max(self._peak_bytes, end.largest_process_bytes),
         )
+
+
+def _failed(task: "asyncio.Task[None]") -> bool:
+    return task.done() and not task.cancelled() and task.exception() is not None

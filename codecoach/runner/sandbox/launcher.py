@@ -8,6 +8,7 @@ import asyncio
 import ctypes
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -15,16 +16,16 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from codecoach.runner.port import Queued, RunEvent, RunResult, RunStatus, StageResult
+from codecoach.runner.port import Queued, RunEvent
 from codecoach.runner.sandbox import endings, seccomp, wire
 from codecoach.runner.sandbox.cgroups import ControlGroups
 from codecoach.runner.sandbox.job import Job
-from codecoach.runner.sandbox.process import End
 
 _PR_SET_CHILD_SUBREAPER = 36
 _CLONE_NEWNS = 0x00020000
 _MS_BIND, _MS_REC, _MS_SLAVE = 1 << 12, 1 << 14, 1 << 19
 _REACHABLE = "/mnt"
+_DESCRIPTORS = 8192  # about 20 per run, and two per connection to the simulated AWS
 _libc = ctypes.CDLL(None, use_errno=True)
 _log = logging.getLogger("codecoach.sandbox")
 
@@ -44,7 +45,7 @@ class Launcher:
     def start(self, message: wire.Start) -> None:
         self._waiting.append(message)
         self._start_waiting()
-        if message in self._waiting:
+        if self._waiting and self._waiting[-1] is message:
             self._tell(message.request.job_id, Queued(len(self._waiting)))
 
     def cancel(self, job_id: str) -> None:
@@ -53,7 +54,7 @@ class Launcher:
         for position, message in enumerate(self._waiting):
             if message.request.job_id == job_id:
                 del self._waiting[position]
-                self._tell(job_id, _cancelled(message))
+                self._tell(job_id, endings.cancelled())
                 self._tell_positions(position)
                 break
 
@@ -94,14 +95,6 @@ class Launcher:
     def _tell_positions(self, first: int) -> None:
         for position, message in enumerate(self._waiting[first:], first + 1):
             self._tell(message.request.job_id, Queued(position))
-
-
-def _cancelled(message: wire.Start) -> RunResult:
-    """The result of a run that never left the queue."""
-    nothing = StageResult(None, None, "", "", False, 0.0)
-    limits = message.request.limits
-    notice = endings.reason(RunStatus.CANCELLED, End(None, None, 0.0, 0), limits, limits.timeout_s)
-    return RunResult(RunStatus.CANCELLED, nothing, notice)
 
 
 def _reachable(runtimes: Path) -> Path:
@@ -159,6 +152,8 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)  # Ctrl-C goes to the app; its end is our signal
     # A sandbox's init becomes our child when bubblewrap ends before it, so that it is reaped and accounted for.
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(most, _DESCRIPTORS)), most))
     seccomp.program()
     connection = socket.socket(fileno=int(sys.argv[1]))
     asyncio.run(serve(connection, int(sys.argv[2])))

@@ -34,8 +34,18 @@ def problem(settings: Path = _SETTINGS) -> Problem | None:
     bwrap = shutil.which("bwrap")
     if bwrap is None:
         return Problem("sandbox_no_bwrap")
+    if not _has_libseccomp():
+        return Problem("sandbox_no_libseccomp")
     said = _try(bwrap)
     return None if said is None else _explained(said, settings)
+
+
+def _has_libseccomp() -> bool:
+    try:
+        from codecoach.runner.sandbox import seccomp  # here, because its import is what fails
+    except (ImportError, OSError, RuntimeError):
+        return False
+    return bool(seccomp.program())
 
 
 def _try(bwrap: str) -> str | None:

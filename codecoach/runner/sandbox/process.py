@@ -49,7 +49,7 @@ class SandboxProcess:
     def __init__(self, command: list[str], status_read: int, status_write: int, descriptors: Descriptors) -> None:
         """Start bubblewrap; takes over `status_read` and closes the rest."""
         self.init = self.program = 0
-        self.alive = True
+        self._end: End | None = None
         self._pidfds: dict[str, int] = {}
         self._status_fd = status_read
         try:
@@ -128,9 +128,13 @@ class SandboxProcess:
                     signal.pidfd_send_signal(self._pidfds[name], signal.SIGKILL)
 
     async def destroy(self) -> End:
-        """Make sure that nothing inside is alive any more, and say how the program ended."""
-        self.kill()
-        self.alive = False
+        """Make sure that nothing inside is alive any more, and say how the program ended. May be called again."""
+        if self._end is None:
+            self.kill()
+            self._end = await self._buried()
+        return self._end
+
+    async def _buried(self) -> End:
         await readable(self._pidfds["outer"])
         _, outer_status, outer_usage = os.wait4(self._outer.pid, 0)
         self._outer.returncode = 0  # reaped here, so Popen must not try

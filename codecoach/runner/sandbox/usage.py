@@ -10,28 +10,43 @@ INODES = 4096
 """Files, folders and links that a program may have at a time: an empty file takes kernel memory but no disk space."""
 
 _PAGE = os.sysconf("SC_PAGESIZE")
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
 class Usage:
-    """private_bytes  memory that only this tree holds; resident_bytes also counts the shared pages of libraries."""
+    """What the processes of a sandbox use together.
 
-    tasks: int
-    private_bytes: int
-    resident_bytes: int
+    tasks           processes and threads
+    private_bytes   memory that only they hold
+    resident_bytes  the same with the pages of libraries, which they share with others
+    cpu_s           processor time, with that of children that have ended
+    """
+
+    tasks: int = 0
+    private_bytes: int = 0
+    resident_bytes: int = 0
+    cpu_s: float = 0.0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.tasks + other.tasks,
+            self.private_bytes + other.private_bytes,
+            self.resident_bytes + other.resident_bytes,
+            self.cpu_s + other.cpu_s,
+        )
 
 
 def of_tree(init: int) -> Usage:
-    """Usage of a sandbox by its init process, which is not counted itself."""
-    tasks = private = resident = 0
+    """Usage of a sandbox by its init process, which is counted only for the processor time of what it has buried."""
+    total = Usage()
+    with suppress(OSError, IndexError, ValueError):
+        total += Usage(cpu_s=_times(init)[1])
     for pid in descendants(init):
         # A process may end between any two reads.
         with suppress(OSError, IndexError, ValueError):
-            counted, own, all_pages = _of_process(pid)
-            tasks += counted
-            private += own
-            resident += all_pages
-    return Usage(tasks, private, resident)
+            total += _of_process(pid)
+    return total
 
 
 def descendants(pid: int) -> list[int]:
@@ -54,10 +69,9 @@ def _children(pid: int) -> list[int]:
     return children
 
 
-def _of_process(pid: int) -> tuple[int, int, int]:
-    """(threads, private bytes, resident bytes). Shared anonymous memory counts as private: no file backs it."""
-    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-        threads = int(file.read().rsplit(")", 1)[1].split()[17])
+def _of_process(pid: int) -> Usage:
+    threads, cpu_s = _times(pid)
+    # Shared anonymous memory counts as private: no file backs it.
     shared_memory = 0
     with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
         for line in file:
@@ -66,7 +80,14 @@ def _of_process(pid: int) -> tuple[int, int, int]:
                 break
     with open(f"/proc/{pid}/statm", encoding="ascii") as file:
         _, resident, shared, *_ = (int(word) * _PAGE for word in file.read().split())
-    return threads, resident - shared + shared_memory, resident
+    return Usage(threads, resident - shared + shared_memory, resident, cpu_s)
+
+
+def _times(pid: int) -> tuple[int, float]:
+    """(threads, processor seconds of it and of its ended children). Source: proc_pid_stat(5), fields 14 to 17 and 20."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+        words = file.read().rsplit(")", 1)[1].split()
+    return int(words[17]), sum(int(word) for word in words[11:15]) / _TICKS
 
 
 class Disk:
