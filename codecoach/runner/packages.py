@@ -43,6 +43,8 @@ def install(language: str, cache_dir: Path, report: Report | None = None) -> Ins
     if package is None:
         raise RuntimeMissing(language=language)
     folder = runtimes_folder(cache_dir)
+    if built := read(folder, package):
+        return built
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
     with _locked(folder / f".{package.name}.lock"):

@@ -110,7 +110,10 @@ class Sandbox:
 
     def _running(self) -> "_Launcher":
         with self._lock:
-            if self._launcher is None or self._launcher.gone:
+            if self._launcher and self._launcher.gone:
+                self._launcher.close()
+                self._launcher = None
+            if self._launcher is None:
                 self._launcher = _Launcher(self._setup)
             return self._launcher
 

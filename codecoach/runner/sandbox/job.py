@@ -99,8 +99,8 @@ class Job:
 
     def _grouped(self, process: SandboxProcess) -> ControlGroup | None:
         limits = self._request.limits
-        # Two more for the sandbox's own init and for the moment between a breach and its end.
-        group = self._groups.make(limits.memory_bytes, limits.processes + SPARE_TASKS + 2)
+        # A little less than the limit that the program's user has: only the group tells that it was reached.
+        group = self._groups.make(limits.memory_bytes, limits.processes + SPARE_TASKS - 2)
         if group:
             try:
                 group.add(process.init, process.program)
@@ -171,10 +171,10 @@ class Job:
             await asyncio.sleep(next(looks, WATCH_EVERY_S))
             limits, seen = self._request.limits, self._look(process)
             self._disk_was_full = self._disk_was_full or disk.full()
-            if seen.private_bytes > limits.memory_bytes:
-                self._end(RunStatus.MEMORY)
-            elif seen.tasks > limits.processes:
+            if seen.tasks > limits.processes:
                 self._end(RunStatus.PROCESS_LIMIT)
+            elif seen.private_bytes > limits.memory_bytes:
+                self._end(RunStatus.MEMORY)
             elif disk.inodes() > usage.INODES:
                 self._end(RunStatus.FILE_LIMIT)
 

@@ -1,0 +1,135 @@
+"""Programs that mean harm get nowhere, are told why they ended, and leave the next program a clean place."""
+
+import os
+import socket
+import threading
+
+import pytest
+
+from codecoach.runner.credentials import AwsAccess, AwsMode
+from codecoach.runner.port import File, Limits, RunRequest, RunStatus
+from tests.contracts.hostile import KINDS
+from tests.contracts.runner_contract import request, result
+from tests.contracts.sandbox_fixture import sandbox
+
+
+@pytest.fixture(scope="module")
+def runner():
+    os.environ["TEST_SECRET"] = os.environ["AWS_SECRET_ACCESS_KEY"] = "hidden"
+    made = sandbox("python", "bash")
+    yield made
+    made.close()
+    del os.environ["TEST_SECRET"], os.environ["AWS_SECRET_ACCESS_KEY"]
+
+
+def run(runner, kind):
+    name = "main.py" if kind.language == "python" else "main.sh"
+    limits = Limits(timeout_s=kind.timeout_s, memory_bytes=kind.memory_bytes)
+    files = (File(name, kind.source.encode()),)
+    return result(runner, RunRequest(f"hostile-{kind.name}", kind.language, files, limits=limits, stdin=kind.stdin))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_it_holds_against(runner, kind):
+    ended = run(runner, kind)
+    assert "BROKEN" not in ended.run.stdout
+    assert ended.status in kind.endings, (ended.run.stdout[-500:], ended.run.stderr[-500:])
+    assert kind.says in ended.run.stdout, ended.run.stderr[-500:]
+    assert (ended.reason is None) == (ended.status is RunStatus.OK)
+
+
+def test_only_plain_files_with_plain_names_come_back(runner):
+    by_name = {kind.name: kind for kind in KINDS}
+    links = run(runner, by_name["out_symlinks"])
+    assert [file.name for file in links.files] == []
+    assert links.files_left_out > 0
+    names = run(runner, by_name["out_names"])
+    assert names.files == (File("fine <b>.txt", b"1"),)
+
+
+def test_a_file_swapped_for_a_link_while_the_program_ends_is_not_followed(runner):
+    source = """
+import os
+if os.fork() == 0:
+    while True:
+        open("new", "w").write("mine"); os.rename("new", "swap")
+        os.symlink("/etc/passwd", "new"); os.rename("new", "swap")
+import time; time.sleep(0.3)
+"""
+    for _ in range(5):
+        ended = result(runner, request(source))
+        assert all(b"root:" not in file.content for file in ended.files)
+
+
+def test_a_picture_that_unfolds_to_gigabytes_is_passed_on_as_its_bytes(runner):
+    source = """
+import struct, zlib
+def chunk(kind, data): return struct.pack("!I", len(data)) + kind + data + struct.pack("!I", zlib.crc32(kind + data))
+head = struct.pack("!IIBBBBB", 30000, 30000, 1, 0, 0, 0, 0)
+open("p.png", "wb").write(b"\\x89PNG\\r\\n\\x1a\\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(3751 * 30000), 9)) + chunk(b"IEND", b""))
+"""
+    (picture,) = result(runner, request(source)).files
+    assert picture.content.startswith(b"\x89PNG")
+    assert picture.size_bytes < 1_000_000
+
+
+def test_nothing_of_one_run_is_there_in_the_next(runner):
+    result(runner, request("for f in ('/tmp/x', '/dev/shm/x', '/box/x'): open(f, 'w').write('left')"))
+    found = result(
+        runner, request("import os; print([f for d in ('/tmp', '/dev/shm', '/box') for f in os.listdir(d)])")
+    )
+    assert found.run.stdout == "['main.py']\n"
+
+
+def test_a_server_of_this_machine_is_out_of_reach(runner):
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_UNIX) as local:
+        local.bind("\0codecoach-test")
+        local.listen()
+        port = server.getsockname()[1]
+        source = f"""
+import socket
+for family, address in ((socket.AF_INET, ("127.0.0.1", {port})), (socket.AF_UNIX, "\\0codecoach-test")):
+    try:
+        socket.socket(family).connect(address)
+        print("BROKEN", address)
+    except OSError: pass
+print("HELD")
+"""
+        assert result(runner, request(source)).run.stdout == "HELD\n"
+
+
+def test_simulated_aws_is_the_one_address_that_can_be_reached(runner):
+    with socket.create_server(("127.0.0.1", 0)) as wanted, socket.create_server(("127.0.0.1", 0)) as other:
+        threading.Thread(target=answer_once, args=(wanted,), daemon=True).start()
+        access = AwsAccess(AwsMode.SIMULATED, "127.0.0.1", wanted.getsockname()[1])
+        source = f"""
+import os, socket, urllib.request
+print(urllib.request.urlopen(os.environ["AWS_ENDPOINT_URL"]).read())
+for port in ({wanted.getsockname()[1]}, {other.getsockname()[1]}):
+    try:
+        socket.create_connection(("127.0.0.1", port), 2)
+        print("BROKEN")
+    except OSError: pass
+print(open(os.environ["AWS_CONFIG_FILE"]).read(), open(os.environ["AWS_SHARED_CREDENTIALS_FILE"]).read())
+"""
+        ended = result(runner, request(source, aws=access))
+        assert ended.run.stdout.startswith("b'simulated'\n")
+        assert "BROKEN" not in ended.run.stdout
+        assert "[default]\nregion = us-east-1\n" in ended.run.stdout
+        assert ended.files == ()
+
+
+def answer_once(server: socket.socket) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\nsimulated")
+
+
+def test_an_unreachable_simulated_aws_fails_in_the_program_only(runner):
+    source = "import os, urllib.request\nurllib.request.urlopen(os.environ['AWS_ENDPOINT_URL'])"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    ended = result(runner, request(source, aws=AwsAccess(AwsMode.SIMULATED, "127.0.0.1", port)))
+    assert ended.status is RunStatus.FAILED
+    assert ended.run.stderr
