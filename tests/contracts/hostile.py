@@ -110,6 +110,12 @@ KINDS = (
         (S.MEMORY,),
     ),
     Kind(
+        "mem_forked",
+        "no harm: forks that share their parent's memory must not be counted again and again",
+        "import os, time\nkept = bytearray(60_000_000)\nfor _ in range(8):\n    if os.fork() == 0: time.sleep(0.5); os._exit(0)\nfor _ in range(8): os.wait()\nprint('HELD')",
+        says="HELD",
+    ),
+    Kind(
         "mem_shared_anon",
         "escapes RLIMIT_DATA and anonymous counts",
         "import mmap\nm = mmap.mmap(-1, 2_000_000_000)\nfor at in range(0, len(m), 4096): m[at] = 1",

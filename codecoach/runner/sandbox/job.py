@@ -76,7 +76,7 @@ class Job:
                 await forward.open(process.init)
             if self._breach:
                 return endings.cancelled()
-            end, wall_s = await self._watched(process, disk)
+            end, wall_s = await self._watched(process, disk, group)
             return self._result(end, wall_s, group, disk)
 
     def _started(self) -> SandboxProcess:
@@ -109,7 +109,9 @@ class Job:
                 return None
         return group
 
-    async def _watched(self, process: SandboxProcess, disk: usage.Disk) -> tuple[End, float]:
+    async def _watched(
+        self, process: SandboxProcess, disk: usage.Disk, group: ControlGroup | None
+    ) -> tuple[End, float]:
         """Let the program run and end it when it must; (its end, seconds it took)."""
         self._emit(StageChanged("run"))
         readers = [
@@ -119,7 +121,8 @@ class Job:
         began = time.monotonic()
         process.release()
         helpers = [
-            asyncio.ensure_future(work) for work in (self._feed(process), self._watch(process, disk), self._pass_on())
+            asyncio.ensure_future(work)
+            for work in (self._feed(process), self._watch(process, disk, group), self._pass_on())
         ]
         for helper in helpers:
             helper.add_done_callback(lambda done: process.kill() if _failed(done) else None)
@@ -165,7 +168,7 @@ class Job:
                     await writable(process.stdin_fd)
         process.close_stdin()
 
-    async def _watch(self, process: SandboxProcess, disk: usage.Disk) -> None:
+    async def _watch(self, process: SandboxProcess, disk: usage.Disk, group: ControlGroup | None) -> None:
         looks = iter(_FIRST_LOOKS_S)
         while not self._breach:
             await asyncio.sleep(next(looks, WATCH_EVERY_S))
@@ -173,10 +176,16 @@ class Job:
             self._disk_was_full = self._disk_was_full or disk.full()
             if seen.tasks > limits.processes:
                 self._end(RunStatus.PROCESS_LIMIT)
-            elif seen.private_bytes > limits.memory_bytes:
+            elif self._too_much_memory(process, seen, group):
                 self._end(RunStatus.MEMORY)
             elif disk.inodes() > usage.INODES:
                 self._end(RunStatus.FILE_LIMIT)
+
+    def _too_much_memory(self, process: SandboxProcess, seen: usage.Usage, group: ControlGroup | None) -> bool:
+        if group:
+            return group.out_of_memory()
+        most = self._request.limits.memory_bytes
+        return seen.private_bytes > most and usage.memory_shared_fairly(process.init) > most
 
     def _look(self, process: SandboxProcess) -> usage.Usage:
         seen = usage.of_tree(process.init)
