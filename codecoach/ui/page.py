@@ -49,7 +49,7 @@ def sidebar() -> DeltaGenerator:
 def _draw_sidebar(account: Account) -> None:
     st.logo(ICON, size="large")
     with st.sidebar:
-        with st.container(gap=None):
+        with st.container(gap="xxsmall"):
             for file, label, icon in NAVIGATION:
                 st.page_link(file, label=t(label), icon=icon, width="stretch")
         st.session_state[_BODY] = st.container()
