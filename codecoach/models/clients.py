@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from mypy_boto3_bedrock import BedrockClient
     from mypy_boto3_bedrock_runtime import BedrockRuntimeClient
 
+# The discard port of this machine.
+NOBODY = "http://127.0.0.1:9"
 CONNECT_TIMEOUT_S = 5.0
 # Lists are short and shown while somebody waits.
 LIST_TIMEOUT_S = 15.0
@@ -36,7 +38,8 @@ def clients(settings: Settings) -> Clients:
     # The local endpoint takes any credentials, but boto3 sends nothing without some.
     dummy = "local" if embedded else None
     session = boto3.Session(dummy, dummy, region_name=settings.region)
-    endpoint = settings.bedrock_endpoint_url or None
+    # Embedded means that nothing leaves this machine, also where nobody has said on which port the endpoint is.
+    endpoint = settings.bedrock_endpoint_url or (NOBODY if embedded else None)
     return Clients(
         runtime=session.client(
             "bedrock-runtime",

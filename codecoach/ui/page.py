@@ -18,6 +18,8 @@ NAVIGATION: Final = (
 )
 # A file of ours: Streamlit has a named icon fetched from the internet.
 ICON: Final = str(Path(__file__).with_name("icon.svg"))
+# Streamlit's "Press Enter to submit form" comes in English only.
+_NO_INSTRUCTIONS: Final = '<style>[data-testid="InputInstructions"] { display: none }</style>'
 _BODY = "codecoach.sidebar"
 
 
@@ -29,6 +31,7 @@ def open_page(title_key: str, layout: Literal["centered", "wide"] = "centered") 
     """
     account = session.account()
     st.set_page_config(page_title=f"{t(title_key)} · CodeCoach", page_icon=ICON, layout=layout)
+    st.html(_NO_INSTRUCTIONS)
     cookie.carry_out_order()
     if account is None:
         signin.show_sign_in()

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from codecoach.local.scripted import ScriptedServer
 from codecoach.services import DATABASE
 from codecoach.store.accounts import Accounts
 from codecoach.store.sqlite import SqliteTable
@@ -70,9 +71,16 @@ def page(context: BrowserContext) -> Page:
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+def bedrock() -> Iterator[ScriptedServer]:
+    """The model's endpoint: `bedrock.engine.say(...)` queues a reply."""
+    with ScriptedServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory, bedrock: ScriptedServer) -> Iterator[RunningApp]:
     folder = tmp_path_factory.mktemp("app")
-    running = start_app(folder)
+    running = start_app(folder, bedrock_endpoint_url=bedrock.url)
     yield running
     stop_app(running)
 
@@ -85,8 +93,6 @@ def start_app(folder: Path, **settings: str) -> RunningApp:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CODECOACH_"))}
     environment |= {
         "CODECOACH_DATA_DIR": str(data_dir),
-        # A port where nobody answers, unless a test names a model's endpoint.
-        "CODECOACH_BEDROCK_ENDPOINT_URL": "http://127.0.0.1:9",
         **{f"CODECOACH_{name.upper()}": value for name, value in settings.items()},
     }
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "Home.py")]
