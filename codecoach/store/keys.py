@@ -18,7 +18,7 @@
     thread#<id>          message#<message id>                message of a conversation or a program          -
     thread#<id>          program                             program of the Editor, whole                    -
     thread#<id>          run#<run id>                        record of a run                                 -
-    thread#<id>          stop#<message id>                   somebody wants this reply stopped               1 hour
+    thread#<id>          stop#<message id>                   somebody wants this reply stopped               1 minute
     thread#<id>          gone                                the conversation was deleted: nothing is saved  1 day
     (any)                part#<sort of its item>#<name>      part of a text too long for its item            -
 
