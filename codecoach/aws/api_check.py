@@ -161,16 +161,17 @@ def _argument(fact: Called, name: str, value: ast.expr, shape: Shape) -> Iterato
             fact,
             FindingKind.PARAMETER_TYPE,
             name,
-            f"In {fact.service} `{fact.method}` the parameter `{name}` must be a {wanted}.",
+            f"In {fact.service} `{fact.method}` the parameter `{name}` must be a {wanted}{_keys_of(shape)}.",
             wanted=wanted,
         )
     elif isinstance(shape, ListShape) and isinstance(value, ast.List | ast.Tuple):
-        for element in value.elts:
+        for number, element in enumerate(value.elts):
             if not isinstance(element, ast.Starred):
-                yield from _argument(fact, name, element, shape.member)
+                yield from _argument(fact, f"{name}[{number}]", element, shape.member)
     elif isinstance(shape, MapShape) and isinstance(value, ast.Dict):
-        for element in value.values:
-            yield from _argument(fact, name, element, shape.value)
+        for key, element in zip(value.keys, value.values, strict=True):
+            if key is not None:
+                yield from _argument(fact, f"{name}[{ast.unparse(key)}]", element, shape.value)
     elif isinstance(shape, StructureShape) and isinstance(value, ast.Dict) and not shape.is_document_type:
         yield from _structure(fact, name, value, shape)
 
@@ -179,7 +180,7 @@ def _structure(fact: Called, name: str, value: ast.Dict, shape: StructureShape) 
     keys = [key.value if isinstance(key, ast.Constant) else None for key in value.keys]
     for key, element in zip(keys, value.values, strict=True):
         if isinstance(key, str) and key in shape.members:
-            yield from _argument(fact, key, element, shape.members[key])
+            yield from _argument(fact, f"{name}['{key}']", element, shape.members[key])
         elif isinstance(key, str):
             yield _unknown_parameter(fact, key, tuple(shape.members), f"`{name}` of `{fact.method}`")
     if all(isinstance(key, str) and key in shape.members for key in keys):
@@ -209,6 +210,12 @@ def _wanted(value: ast.expr, shape: Shape) -> str:
     wanted, types = right.get(shape.type_name, ("", ()))
     free = getattr(shape, "is_document_type", False) or "jsonvalue" in shape.serialization
     return "" if not wanted or free or given in types else wanted
+
+
+def _keys_of(shape: Shape) -> str:
+    """`{"id": "1"}` for DynamoDB wants `{"id": {"S": "1"}}`: which keys are allowed says it best."""
+    members = list(shape.members)[:4] if isinstance(shape, StructureShape) else []
+    return f" with keys such as {', '.join(f'`{member}`' for member in members)}" if members else ""
 
 
 def _key(fact: KeyUsed) -> Iterator[Finding]:

@@ -82,7 +82,7 @@ FAULTS = {
         "KeyType",
     ),
     "a string for a list": ('ec2.stop_instances(InstanceIds="i-1")', "parameter_type", "InstanceIds"),
-    "a bare value for a typed one": ('ddb.put_item(TableName="t", Item={"id": "1"})', "parameter_type", "Item"),
+    "a bare value for a typed one": ('ddb.put_item(TableName="t", Item={"id": "1"})', "parameter_type", "Item['id']"),
     "a positional argument": ('s3.list_objects_v2("b")', "positional", "list_objects_v2"),
     "a service nearly right": ('boto3.client("dynamo")', "service_near", "dynamo"),
     "a service that is nowhere": ('boto3.client("qqqqqq")', "service", "qqqqqq"),
