@@ -13,6 +13,7 @@ from codecoach.errors import ModelInputTooLong
 from codecoach.i18n import Language
 from codecoach.models.port import ModelRequest, Turn
 from codecoach.settings import Settings
+from codecoach.store import keys
 from codecoach.store.conversations import Conversations
 from codecoach.store.programs import Program, RunRecord
 
@@ -25,9 +26,11 @@ _ENGLISH_NAMES = {Language.EN: "English", Language.ZH: "Chinese"}
 
 
 class Fixer:
-    """Asks a model about a program of the Editor; the reply is written into the thread of the program's id.
+    """Asks a model about a program of the Editor.
 
-    Both methods raise `InputRefused` where a reply is being written there, `ModelInputTooLong` and `StoreError`.
+    A repair is written into the thread of the program's id, an explanation into `explanation_thread`, so that a block in it
+    is never taken for a corrected program. Both raise `InputRefused` where a reply is being written there,
+    `ModelInputTooLong` and `StoreError`.
     """
 
     def __init__(self, conversations: Conversations, generations: Generations, settings: Settings) -> None:
@@ -41,7 +44,7 @@ class Fixer:
 
     def explain(self, program: Program, language: Language, model_id: str) -> Generation:
         """Ask what the program does."""
-        return self._ask(program.id, _in_language("explain", language), _code(program), model_id)
+        return self._ask(explanation_thread(program.id), _in_language("explain", language), _code(program), model_id)
 
     def _ask(self, thread: str, system: str, text: str, model_id: str) -> Generation:
         room = history.limits(model_id, self._settings.local_context_tokens)
@@ -59,6 +62,11 @@ class Fixer:
             model_id,
         )
         return self._generations.start(thread, request, message)
+
+
+def explanation_thread(program_id: str) -> str:
+    """Where explanations of a program are written."""
+    return keys.explanations(program_id)
 
 
 def question(program: Program, record: RunRecord, language: Language, *, grounded: bool = True) -> str:

@@ -118,6 +118,11 @@ def thread(thread_id: str) -> str:
     return f"thread#{thread_id}"
 
 
+def explanations(program_id: str) -> str:
+    """The id of the thread in which a program is explained; its own thread holds the repairs."""
+    return f"{program_id}.explained"
+
+
 def message(thread_id: str, message_id: str) -> Key:
     return Key(thread(thread_id), MESSAGE + message_id)
 

@@ -175,8 +175,9 @@ class Programs:
         self._table.transact(
             [Delete(keys.program(owner, program_id)), Delete(keys.program_body(program_id)), Put(gone)]
         )
-        for prefix in (keys.MESSAGE, keys.RUN, keys.PART):
-            self._large.delete_range(keys.thread(program_id), prefix)
+        for thread in (program_id, keys.explanations(program_id)):
+            for prefix in (keys.MESSAGE, keys.RUN, keys.PART):
+                self._large.delete_range(keys.thread(thread), prefix)
 
     def add_run(self, thread: str, record: RunRecord) -> None:
         """Keep what came of a run; of more than `KEPT_RUNS` the oldest go.

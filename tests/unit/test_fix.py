@@ -6,7 +6,7 @@ import pytest
 
 from codecoach.chat.messages import MessageState
 from codecoach.coach import evidence, history
-from codecoach.coach.fix import Fixer, corrected, difference, question
+from codecoach.coach.fix import Fixer, corrected, difference, explanation_thread, question
 from codecoach.coach.generation import Generations
 from codecoach.errors import ModelInputTooLong
 from codecoach.i18n import Language
@@ -188,6 +188,8 @@ def test_an_explanation_is_asked_in_the_users_language(conversations):
     model = Replies("It prints.")
     fixer = Fixer(conversations, Generations(model, conversations), Settings())
     assert done(fixer.explain(program(), Language.EN, "local.x")).text == "It prints."
+    assert conversations.messages(explanation_thread("p1")).messages[-1].text == "It prints."
+    assert conversations.messages("p1").messages == ()
     assert "Answer in English" in model.requests[0].system
     assert BROKEN.strip() in model.requests[0].turns[0].text
 

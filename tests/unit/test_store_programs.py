@@ -5,9 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from codecoach.chat.messages import Message, Role
 from codecoach.errors import ItemRefused, VersionConflict
 from codecoach.i18n import Notice
 from codecoach.store import keys
+from codecoach.store.conversations import Conversations
 from codecoach.store.programs import (
     KEPT_FILE_BYTES,
     KEPT_RUNS,
@@ -99,9 +101,13 @@ def test_a_program_too_large_for_the_store_is_refused_and_the_old_one_kept(progr
 def test_a_deleted_program_takes_its_runs_along(programs, table):
     made = programs.create("ada", "python", MAIN)
     programs.add_run(made.id, record(stdout="x" * 100_000, files=(ResultFile("a", 1, b"a"),)))
+    said = Message(keys.time_ordered_id(), Role.ASSISTANT, "x" * 500_000, datetime.now(UTC))
+    for thread in (made.id, keys.explanations(made.id)):
+        Conversations(table).save(thread, said)
     programs.delete("ada", made.id)
     assert programs.get("ada", made.id) is None
     assert programs.list("ada") == ()
+    assert table.query(keys.thread(keys.explanations(made.id))).items == ()
     programs.add_run(made.id, record())  # a run that ends after the deletion
     assert [item.key.sort for item in table.query(f"thread#{made.id}").items] == ["gone"]
     assert programs.get("ada", "../nonsense") is None
