@@ -83,6 +83,7 @@ fi
 # --- Weights and runtimes, with a progress bar ------------------------------------------------------------------------
 
 if [ "$for_tests" = test ]; then
+    .venv/bin/python -m tests.dynamodb_local.server
     exec .venv/bin/codecoach setup --for-tests
 fi
 exec .venv/bin/codecoach setup

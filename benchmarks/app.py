@@ -57,6 +57,7 @@ def endpoint(rules: dict[str, object]) -> Iterator[str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "codecoach.local.bedrock_endpoint", "--scripted", file.name, "--port", "0"],
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             text=True,
         )
         try:

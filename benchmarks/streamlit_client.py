@@ -14,35 +14,48 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 
 
+class CountedConnection(ClientConnection):
+    """A connection that counts what comes over the wire, compressed as it is."""
+
+    bytes_in = 0
+
+    def data_received(self, data: bytes) -> None:
+        self.bytes_in += len(data)
+        super().data_received(data)
+
+
 @dataclass
 class Client:
-    """One signed-in browser tab.
-
-    bytes_in  payload bytes received, before websocket compression is undone by the library
-    """
+    """One signed-in browser tab."""
 
     url: str
     cookie: str
     page: str
-    bytes_in: int = 0
     chat_input_id: str = ""
-    page_hash: str = ""
     on_text: Callable[[str, float], None] | None = None
-    _connection: ClientConnection | None = field(default=None, repr=False)
+    _connection: CountedConnection | None = field(default=None, repr=False)
     _finished: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
     _reader: asyncio.Task[None] | None = field(default=None, repr=False)
 
     async def open(self) -> None:
         """Connect and load the page; returns when its script run has finished."""
-        self._connection = await connect(
+        connection = await connect(
             self.url.replace("http", "ws", 1) + "/_stcore/stream",
             additional_headers={"Cookie": self.cookie},
             subprotocols=["streamlit"],  # type: ignore[list-item]
             origin=self.url,  # type: ignore[arg-type]
             max_size=None,
+            create_connection=CountedConnection,
         )
+        assert isinstance(connection, CountedConnection)
+        self._connection = connection
         self._reader = asyncio.create_task(self._read())
         await self.rerun()
+
+    @property
+    def bytes_in(self) -> int:
+        """Bytes received over the wire."""
+        return self._connection.bytes_in if self._connection else 0
 
     async def rerun(self) -> float:
         """Ask for a script run; returns the seconds until it had finished."""
@@ -71,8 +84,8 @@ class Client:
     def _rerun_message(self) -> BackMsg:
         message = BackMsg()
         message.rerun_script.query_string = ""
-        message.rerun_script.page_name = "" if self.page_hash else self.page
-        message.rerun_script.page_script_hash = self.page_hash
+        # A browser names the page once and then sends the hash it was told; the name works each time.
+        message.rerun_script.page_name = self.page
         return message
 
     async def _send_and_wait(self, message: BackMsg) -> float:
@@ -88,12 +101,9 @@ class Client:
         async for data in self._connection:
             assert isinstance(data, bytes)
             now = time.monotonic()
-            self.bytes_in += len(data)
             message = ForwardMsg.FromString(data)
             kind = message.WhichOneof("type")
-            if kind == "new_session":
-                self.page_hash = message.new_session.page_script_hash
-            elif kind == "delta":
+            if kind == "delta":
                 self._element(message.delta.new_element, now)
             elif kind == "script_finished" and message.script_finished in (
                 ForwardMsg.FINISHED_SUCCESSFULLY,
