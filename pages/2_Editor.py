@@ -1,5 +1,40 @@
 """Editor: change a program, run it, have it fixed or explained."""
 
-from codecoach.ui import page
+import streamlit as st
+
+from codecoach.ui import acting, advice, editor, notices, output, page, programs, workshop
+from codecoach.ui.live import Following
 
 account = page.open_page("nav.editor", layout="wide")
+owner = account.username
+shop, following = None, Following()
+
+with notices.guard():
+    current = programs.open_program(owner)
+    shop = workshop.enter(current) if current else None
+programs.draw_list(owner, shop.program if shop else None)
+
+if shop is None:
+    editor.draw_empty(owner)
+    acting.show_problem()
+    st.stop()
+
+editor.draw_heading(shop)
+acting.show_problem()
+left, right = st.columns([11, 9], gap="medium")
+with left, notices.guard():
+    editor.draw_files(shop)
+    editor.draw_conflict(shop)
+    editor.draw_code(shop)
+    editor.draw_buttons(shop)
+    editor.draw_inputs(shop)
+    editor.draw_keys(shop)
+with right, notices.guard():
+    output.draw(shop, following)
+    advice.draw(shop, following)
+
+if not programs.draw_dialog(owner, shop.program):
+    with notices.guard():
+        # What has ended changes what can be done: the buttons are drawn anew.
+        if following.until_done():
+            st.rerun()

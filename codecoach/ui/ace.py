@@ -1,9 +1,10 @@
-"""The code editor: streamlit-ace, and a small element beside it that mends three things it leaves open.
+"""The code editor: streamlit-ace, and a small element beside it that mends four things it leaves open.
 
 - It reports text 200 ms after the last key. A click on Run within that time would run the old text. So the element reports
   the text in the editor's name the moment the editor loses the focus, which a click elsewhere makes it do before
   the click itself is reported; the server gets both in one script run, the newer text first.
 - Ctrl+Enter (Cmd+Enter) would insert a line; here it runs.
+- Suggestions open by themselves and Enter takes them, at the end of a line too; here Ctrl+Space opens them.
 - Tab indents, so that nobody could leave by keyboard; Escape leaves.
 
 streamlit-ace stays the only one that holds the text: should the element ever fail, editing still works, 200 ms late.
@@ -29,14 +30,14 @@ _MIN_LINES: Final = 14
 _MAX_LINES: Final = 32
 
 
-def code_editor(text: str, mode: str, key: str, on_run: Callable[[], None]) -> str:
-    """Draw the editor and return its text.
+def code_editor(text: str, mode: str, key: str) -> None:
+    """Draw the editor. What is typed is found under `key` in the session state.
 
     key  names the text being edited: another key shows `text`, the same one keeps what was typed and ignores `text`
     """
     dark = st.context.theme.type == "dark"
     with st.container(key=_SCOPE):
-        edited = st_ace(
+        st_ace(
             value=text,
             key=key,
             language=mode,
@@ -49,8 +50,11 @@ def code_editor(text: str, mode: str, key: str, on_run: Callable[[], None]) -> s
             show_print_margin=False,
             wrap=False,
         )
+
+
+def draw_link(on_run: Callable[[], None]) -> None:
+    """Draw the element beside the editor, which takes a line of its own; `on_run` is called for Ctrl+Enter."""
     _link()(key="editor:link", data={"scope": _SCOPE, "label": t("editor.code")}, on_run_change=on_run, height=1)
-    return str(edited)
 
 
 @cache

@@ -26,6 +26,7 @@ function link(inner, editor, run) {
     const message = { isStreamlitMessage: true, type: "streamlit:setComponentValue", value, dataType: "json" };
     window.dispatchEvent(new MessageEvent("message", { source: inner, data: message }));
   };
+  editor.setOptions({ enableLiveAutocompletion: false });
   inner.addEventListener("blur", report);
   const keys = (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {

@@ -160,12 +160,18 @@ def source(thread: str, message: Message) -> Source:
     return here if here and here.message_id == message.id else StoredReply(thread, message)
 
 
-def draw_whole(message: Message, place: Surroundings, below: Callable[[Message], None]) -> None:
-    """Draw a message that is not being written, laid out as `LiveReply` leaves it: what stands there already stays."""
+def draw_whole(
+    message: Message, place: Surroundings, below: Callable[[Message], None], without: str | None = None
+) -> None:
+    """Draw a message that is not being written, laid out as `LiveReply` leaves it: what stands there already stays.
+
+    without  the text of a code block that is left out, because it is shown otherwise
+    """
     blocks = 0
     with st.container():
         for segment in segments(message.text):
-            blocks += draw_segment(segment, place, message.id, blocks)
+            if segment.kind == "text" or segment.text != without:
+                blocks += draw_segment(segment, place, message.id, blocks)
     st.empty()
     with st.empty().container():
         below(message)

@@ -1,7 +1,8 @@
 """What a run is doing and what came of it; the Chat and the Editor show it alike."""
 
-from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Final, Literal
+from zoneinfo import ZoneInfo
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -37,16 +38,14 @@ _OUTCOMES: Final[dict[RunStatus, tuple[str, str, Colour]]] = {
 }
 
 
-def draw(
-    thread: str, job: RunJob | None, following: Following, on_done: Callable[[RunJob], None] | None = None
-) -> None:
+def draw(thread: str, job: RunJob | None, following: Following) -> None:
     """Draw the newest run of a thread: followed while it goes on, else what came of it, if there was any."""
     # Two places, here and in `LiveRun`: what is drawn twice into one place in the same script run is added up.
     with st.container():
         going, ended = st.empty(), st.empty()
     key = f"panel.{thread}"
     if job and not job.done:
-        following.add(LiveRun(job, going, ended, key, on_done))
+        following.add(LiveRun(job, going, ended, key))
         return
     with ended.container():
         if job and job.error:
@@ -56,24 +55,13 @@ def draw(
 
 
 class LiveRun:
-    """A run drawn while it goes on, and its result when it is done.
+    """A run drawn while it goes on, and its result when it is done."""
 
-    on_done  called once with the finished job, after its result is drawn
-    """
-
-    def __init__(
-        self,
-        job: RunJob,
-        going: DeltaGenerator,
-        ended: DeltaGenerator,
-        key: str,
-        on_done: Callable[[RunJob], None] | None = None,
-    ) -> None:
+    def __init__(self, job: RunJob, going: DeltaGenerator, ended: DeltaGenerator, key: str) -> None:
         self._job = job
         self._going = going
         self._ended = ended
         self._key = key
-        self._on_done = on_done
         self._version = -1
         with going.container(border=True):
             with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
@@ -96,8 +84,6 @@ class LiveRun:
             self._going.empty()
             with self._ended.container():
                 draw_ended(job, self._key)
-            if self._on_done:
-                self._on_done(job)
             return False
         if version != self._version:
             self._version = version
@@ -154,6 +140,20 @@ def draw_record(record: RunRecord, key: str) -> None:
         if record.truncated:
             st.caption(f":material/content_cut: {t('run_ui.truncated')}")
         _draw_files(record, key, bounded=not all(recent.complete for _, recent in streams))
+
+
+def outcome_words(record: RunRecord) -> str:
+    """How a run ended, in a few words."""
+    return " · ".join([t(_OUTCOMES[RunStatus(record.status)][0]), *_figures(record)[:2]])
+
+
+def clock_words(moment: datetime) -> str:
+    """Date and time where the browser is."""
+    zone = st.context.timezone
+    try:
+        return moment.astimezone(ZoneInfo(zone) if zone else UTC).strftime("%m-%d %H:%M:%S")
+    except (KeyError, ValueError):
+        return moment.strftime("%m-%d %H:%M:%S")
 
 
 def _draw_heading(record: RunRecord) -> None:

@@ -1,0 +1,109 @@
+"""What the model says of the program in the Editor: an explanation, or what is wrong and a corrected program to apply."""
+
+import streamlit as st
+
+from codecoach.chat.messages import Message, MessageState
+from codecoach.coach.fix import corrected, explanation_thread
+from codecoach.store.programs import RunRecord
+from codecoach.ui import diff, models, notices, reply
+from codecoach.ui.live import Following
+from codecoach.ui.reply import LiveReply, Surroundings
+from codecoach.ui.session import language, services, t
+from codecoach.ui.workshop import Workshop, act
+
+
+def fix(shop: Workshop, record: RunRecord) -> None:
+    """Have the model correct the program."""
+    _dismiss_all(shop)
+    services().fixer.fix(shop.program, record, language(), models.current(shop.program.owner))
+
+
+def explain(shop: Workshop) -> None:
+    """Have the model explain the program."""
+    _dismiss_all(shop)
+    services().fixer.explain(shop.program, language(), models.current(shop.program.owner))
+
+
+def draw(shop: Workshop, following: Following) -> None:
+    """Draw the newest explanation or correction, followed while it is being written."""
+    for thread, message in _advice(shop):
+        place = Surroundings(shop.program.owner, thread, following, runnable=False)
+
+        def below(whole: Message, thread: str = thread) -> None:
+            _draw_below(shop, thread, whole)
+
+        with st.container(border=True):
+            if message.state is MessageState.STREAMING:
+                st.button(
+                    t("editor.stop"),
+                    key=f"advice_stop.{message.id}",
+                    icon=":material/stop_circle:",
+                    shortcut="Esc",
+                    on_click=act,
+                    args=(shop, services().generations.stop, thread, message.id),
+                )
+                following.add(LiveReply(reply.source(thread, message), place, message.id, below))
+            else:
+                reply.draw_whole(message, place, below, without=_proposal(shop, thread, message))
+
+
+def _advice(shop: Workshop) -> list[tuple[str, Message]]:
+    """The newest reply of each kind, as (thread, message); there is at most one of them after `fix` or `explain`."""
+    found = []
+    for thread in _threads(shop):
+        newest = services().conversations.messages(thread, limit=1).messages
+        if newest:
+            found.append((thread, newest[-1]))
+    return found
+
+
+def _threads(shop: Workshop) -> tuple[str, str]:
+    return shop.program.id, explanation_thread(shop.program.id)
+
+
+def _dismiss_all(shop: Workshop) -> None:
+    for thread, message in _advice(shop):
+        dismiss(thread, message)
+
+
+def dismiss(thread: str, message: Message) -> None:
+    """Throw a reply away, stopping it if it is still being written."""
+    if message.state is MessageState.STREAMING:
+        services().generations.stop(thread, message.id)
+    services().conversations.delete_message(thread, message.id)
+
+
+def _proposal(shop: Workshop, thread: str, message: Message) -> str | None:
+    """The corrected program in a reply; there is none in an explanation."""
+    return corrected(message.text, shop.program.language) if thread == shop.program.id else None
+
+
+def _draw_below(shop: Workshop, thread: str, message: Message) -> None:
+    if message.error:
+        notices.show_failure(message.error.what, message.error.hint, message.error.reference)
+    proposal = _proposal(shop, thread, message)
+    main = shop.program.files[0]
+    differs = proposal is not None and proposal.strip() != main.text.strip()
+    if proposal and differs:
+        diff.draw(main.text, proposal)
+    elif proposal:
+        st.caption(f":material/check: {t('editor.already')}")
+    elif thread == shop.program.id and not message.error:
+        st.caption(t("editor.no_proposal"))
+    with st.container(horizontal=True, gap="small"):
+        if proposal and differs:
+            st.button(
+                t("editor.apply"),
+                key=f"apply.{message.id}",
+                type="primary",
+                icon=":material/check:",
+                on_click=act,
+                args=(shop, shop.correct, proposal),
+            )
+        st.button(
+            t("editor.discard") if differs else t("editor.close"),
+            key=f"dismiss.{message.id}",
+            icon=":material/close:",
+            on_click=act,
+            args=(shop, dismiss, thread, message),
+        )

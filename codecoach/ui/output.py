@@ -1,0 +1,94 @@
+"""What came of running the program in the Editor: the newest run, earlier ones, and Fix where one failed."""
+
+from typing import Final
+
+import streamlit as st
+
+from codecoach.coach import runs
+from codecoach.runner.port import File, RunStatus
+from codecoach.store.programs import Program, RunRecord
+from codecoach.ui import advice, run_panel
+from codecoach.ui.live import Following
+from codecoach.ui.session import services, t
+from codecoach.ui.workshop import Workshop, act
+
+LISTED: Final = 20
+_LISTED: Final = "output:listed"
+_WHOLE: Final = "output:whole"
+# Nothing in the code is to blame for these.
+_NOT_FIXABLE: Final = (RunStatus.OK, RunStatus.CANCELLED)
+
+
+def draw(shop: Workshop, following: Following) -> None:
+    """Draw the run that goes on, or the newest or chosen one that has ended."""
+    thread = shop.program.id
+    job = services().runs.find(thread)
+    if job and (not job.done or job.error):
+        run_panel.draw(thread, job, following)
+        return
+    listed = _listed(thread, job.id if job else "")
+    if not listed:
+        st.caption(t("editor.not_run"))
+        return
+    record = _whole(thread, _chosen(listed))
+    if record is None:
+        return
+    run_panel.draw_record(record, f"panel.{thread}")
+    _draw_fix(shop, record)
+
+
+def _chosen(listed: tuple[RunRecord, ...]) -> RunRecord:
+    if len(listed) == 1:
+        return listed[0]
+    # The newest is part of the key, so that a new run is the one that is shown.
+    number = st.selectbox(
+        t("editor.history"),
+        range(len(listed)),
+        format_func=lambda index: _line(listed[index]),
+        key=f"history.{listed[0].id}",
+        label_visibility="collapsed",
+    )
+    return listed[number or 0]
+
+
+def _line(record: RunRecord) -> str:
+    """A run in a list: when, in the browser's time, and how it ended."""
+    return f"{run_panel.clock_words(record.at)} · {run_panel.outcome_words(record)}"
+
+
+def _draw_fix(shop: Workshop, record: RunRecord) -> None:
+    changed = record.code_sha256 != fingerprint(shop.program)
+    if RunStatus(record.status) not in _NOT_FIXABLE:
+        st.button(
+            t("editor.fix"),
+            key="editor:fix",
+            type="primary",
+            icon=":material/build:",
+            help=t("editor.fix_help"),
+            on_click=act,
+            args=(shop, advice.fix, shop, record),
+        )
+    if changed:
+        st.caption(f":material/history: {t('editor.code_changed')}")
+
+
+def fingerprint(program: Program) -> str:
+    """What a run's `code_sha256` is while the code is as it ran."""
+    return runs.code_sha256(File(file.name, file.text.encode()) for file in program.files)
+
+
+def _listed(thread: str, newest_id: str) -> tuple[RunRecord, ...]:
+    """The newest runs first; read again only when there is a newer one, because every key typed draws the page anew."""
+    known: tuple[str, str, tuple[RunRecord, ...]] | None = st.session_state.get(_LISTED)
+    if known is None or known[:2] != (thread, newest_id):
+        known = (thread, newest_id, services().programs.runs(thread, limit=LISTED))
+        st.session_state[_LISTED] = known
+    return known[2]
+
+
+def _whole(thread: str, record: RunRecord) -> RunRecord | None:
+    known: RunRecord | None = st.session_state.get(_WHOLE)
+    if known is None or known.id != record.id:
+        known = services().programs.run(thread, record.id)
+        st.session_state[_WHOLE] = known
+    return known

@@ -1,0 +1,153 @@
+"""The program being edited, kept in the store with every change, so that F5 and a crash lose nothing.
+
+what the editor reports ──> differs from what this session last knew?  save it
+                            saved elsewhere meanwhile?                 keep both, ask which one counts
+what the store holds    ──> newer than what this session last knew?    show that, unless there is a change of our own
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import streamlit as st
+
+from codecoach import languages
+from codecoach.errors import VersionConflict
+from codecoach.store.programs import Program, SourceFile
+from codecoach.ui.acting import attempt
+from codecoach.ui.session import services
+
+_KEY: Final = "editor:workshop"
+
+
+@dataclass
+class Workshop:
+    """The open program in this browser session.
+
+    program   as this session knows it, its version the store's
+    revision  grows when the text comes from elsewhere than the editor, which then must be given it anew
+    chosen    the name of the file in the editor
+    undo      the files as they were before a correction was applied, None where there is nothing to undo
+    conflict  True while a change of ours could not be saved because of one made elsewhere
+    """
+
+    program: Program
+    revision: int = 0
+    chosen: str = ""
+    undo: tuple[SourceFile, ...] | None = None
+    conflict: bool = False
+
+    @property
+    def file(self) -> SourceFile:
+        """The file in the editor."""
+        found = (file for file in self.program.files if file.name == self.chosen)
+        return next(found, self.program.files[0])
+
+    @property
+    def editor_key(self) -> str:
+        return f"ace.{self.program.id}.{self.revision}.{self.file.name}"
+
+    def change(self, **changes: object) -> None:
+        """Change the program and save it. Raises `StoreError`s but `VersionConflict`, which sets `conflict`."""
+        self.program = replace(self.program, **changes)  # type: ignore[arg-type]
+        self.save()
+
+    def save(self) -> None:
+        try:
+            self.program = services().programs.save(self.program)
+            self.conflict = False
+        except VersionConflict:
+            self.conflict = True
+
+    def take_in(self) -> None:
+        """Keep what the editor has reported of the file in it; before anything else is done with the program."""
+        text = st.session_state.get(self.editor_key)
+        if isinstance(text, str) and text != self.file.text:
+            name = self.file.name
+            self.change(files=_with(self.program.files, name, SourceFile(name, text)))
+
+    def put(self, files: tuple[SourceFile, ...]) -> None:
+        """Replace the files by others that the editor does not know yet."""
+        self.revision += 1
+        self.change(files=files)
+
+    def correct(self, text: str) -> None:
+        """Replace the entry point's text; `undo` takes it back."""
+        before, main = self.program.files, self.program.files[0]
+        self.put(_with(before, main.name, SourceFile(main.name, text)))
+        self.undo, self.chosen = before, main.name
+
+    def take_back(self) -> None:
+        """Undo the last correction."""
+        if self.undo:
+            files, self.undo = self.undo, None
+            self.put(files)
+
+    def set_language(self, language_id: str) -> None:
+        """Change the language; the entry point is renamed where it had the language's usual name."""
+        old, new = languages.BY_ID[self.program.language], languages.BY_ID[language_id]
+        main = self.program.files[0]
+        files = self.program.files
+        if main.name == old.main and new.main not in {file.name for file in files}:
+            files = _with(files, main.name, SourceFile(new.main, main.text))
+            self.chosen = new.main if self.chosen == main.name else self.chosen
+        self.change(language=language_id, files=files)
+
+    def add(self, name: str) -> None:
+        """Add an empty file and show it."""
+        self.change(files=(*self.program.files, SourceFile(name, "")))
+        self.chosen = name
+
+    def rename(self, name: str) -> None:
+        """Rename the file in the editor."""
+        old = self.file
+        self.chosen = name
+        self.change(files=_with(self.program.files, old.name, SourceFile(name, old.text)))
+
+    def remove(self) -> None:
+        """Remove the file in the editor; the entry point stays."""
+        name = self.file.name
+        if name != self.program.files[0].name:
+            self.chosen = ""
+            self.change(files=tuple(file for file in self.program.files if file.name != name))
+
+    def take_theirs(self) -> None:
+        """Resolve a conflict: forget our change."""
+        stored = services().programs.get(self.program.owner, self.program.id)
+        if stored:
+            self.program, self.conflict = stored, False
+            self.revision += 1
+
+    def keep_mine(self) -> None:
+        """Resolve a conflict: our version replaces the other one."""
+        stored = services().programs.get(self.program.owner, self.program.id)
+        if stored:
+            self.program = replace(self.program, version=stored.version)
+            self.save()
+
+
+def enter(stored: Program) -> Workshop:
+    """The workshop of a program just read from the store."""
+    known: Workshop | None = st.session_state.get(_KEY)
+    if known:
+        known.take_in()
+    if known is None or known.program.id != stored.id:
+        known = st.session_state[_KEY] = Workshop(stored)
+    elif stored.version > known.program.version and not known.conflict:
+        known.program = stored
+        known.revision += 1
+    return known
+
+
+def act(shop: Workshop, action: Callable[..., object], *args: object) -> None:
+    """A widget's callback: keep what was typed up to the click, then do what the click asks for."""
+    attempt(_after_typing, shop, action, args)
+
+
+def _after_typing(shop: Workshop, action: Callable[..., object], args: tuple[object, ...]) -> None:
+    shop.take_in()
+    action(*args)
+
+
+def _with(files: tuple[SourceFile, ...], name: str, new: SourceFile) -> tuple[SourceFile, ...]:
+    return tuple(new if file.name == name else file for file in files)
