@@ -9,13 +9,14 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from codecoach.chat.messages import Role, Usage
 from codecoach.errors import ModelThrottled, StreamBroken
 from codecoach.models.catalogue import base_id, entry
 from codecoach.models.failures import as_ours
 from codecoach.models.port import Finished, ModelEvent, ModelRequest, TextDelta, Waiting
+from codecoach.models.reading import Reading
 
 if TYPE_CHECKING:
     from langchain_aws import ChatBedrockConverse
@@ -37,8 +38,14 @@ def warm() -> None:
 class ConverseModel:
     """Models on Amazon Bedrock, or on an endpoint that speaks its protocol."""
 
-    def __init__(self, runtime_client: "BedrockRuntimeClient", control_client: "BedrockClient") -> None:
-        self._runtime = runtime_client
+    def __init__(
+        self,
+        runtime_client: "BedrockRuntimeClient",
+        control_client: "BedrockClient",
+        first_pause_s: float = FIRST_PAUSE_S,
+    ) -> None:
+        self.runtime = runtime_client
+        self.first_pause_s = first_pause_s
         self._control = control_client
         self._bases: dict[str, str] = {}
 
@@ -46,7 +53,7 @@ class ConverseModel:
         """The reply; the call is made when the first event is asked for."""
         return ConverseReply(self, request)
 
-    def chat(self, request: ModelRequest, runtime_client: "_Watched") -> "ChatBedrockConverse":
+    def chat(self, request: ModelRequest, reading: Reading) -> "ChatBedrockConverse":
         """The langchain model for one request, with the parameters that its model accepts."""
         known = entry(request.model_id) or entry(self.base(request.model_id))
         sampling = known.sampling if known else "none"
@@ -56,7 +63,7 @@ class ConverseModel:
             # Both are given, because guessing them fails for ARNs and for some prefixes (`in.`, `ca.`).
             base_model_id=base,
             provider=known.provider if known else base.partition(".")[0],
-            client=runtime_client,
+            client=reading,
             bedrock_client=self._control,
             max_tokens=_max_tokens(request),
             temperature=request.temperature if sampling != "none" else None,
@@ -80,10 +87,6 @@ class ConverseModel:
             self._bases[model_id] = base_id(profile["models"][0]["modelArn"])
         return self._bases[model_id]
 
-    @property
-    def runtime(self) -> "BedrockRuntimeClient":
-        return self._runtime
-
 
 class ConverseReply:
     """One reply on its way. Iterate in one thread; `close` from any.
@@ -95,7 +98,7 @@ class ConverseReply:
         self._model = model
         self._request = request
         self._closed = threading.Event()
-        self._client = _Watched(model.runtime, self._closed)
+        self._reading = Reading(model.runtime)
         self._events = self._with_retries()
 
     def __iter__(self) -> "ConverseReply":
@@ -105,9 +108,9 @@ class ConverseReply:
         return next(self._events)
 
     def close(self) -> None:
-        """Stop: a thread that waits for the service's next event wakes up, and the connection is closed."""
+        """Stop: a thread that waits for the next event wakes up, and the connection is closed."""
         self._closed.set()
-        self._client.hang_up()
+        self._reading.close()
         # ValueError: another thread is iterating, and will find out by itself.
         with suppress(ValueError):
             self._events.close()
@@ -132,7 +135,7 @@ class ConverseReply:
                 return
 
     def _pause(self, attempt: int) -> Iterator[Waiting]:
-        pause_s = FIRST_PAUSE_S * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter is no secret
+        pause_s = self._model.first_pause_s * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter is no secret
         until = time.monotonic() + pause_s
         while (left_s := until - time.monotonic()) > 0 and not self._closed.is_set():
             yield Waiting(left_s, attempt + 1)
@@ -140,7 +143,10 @@ class ConverseReply:
 
     def _call(self) -> Iterator[ModelEvent]:
         stop_reason, usage, latency_ms = "", Usage(), 0
-        chunks = self._model.chat(self._request, self._client).stream(_messages(self._request))
+        self._reading = Reading(self._model.runtime)
+        if self._closed.is_set():
+            return
+        chunks = self._model.chat(self._request, self._reading).stream(_messages(self._request))
         try:
             with closing(chunks):  # type: ignore[type-var]  # declared as an iterator, is a generator
                 for chunk in chunks:
@@ -153,43 +159,10 @@ class ConverseReply:
                     stop_reason = facts.get("stopReason") or stop_reason
                     latency_ms = facts.get("metrics", {}).get("latencyMs", latency_ms)
         finally:
-            self._client.drop()
+            self._reading.close()
         if not stop_reason:
             raise StreamBroken()
         yield Finished(stop_reason, usage, latency_ms)
-
-
-class _Watched:
-    """The runtime client, with a grip on the connection of the one stream that is opened through it."""
-
-    def __init__(self, client: "BedrockRuntimeClient", closed: threading.Event) -> None:
-        self._client = client
-        self._closed = closed
-        self._stream: Any = None
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the client has
-        return getattr(self._client, name)
-
-    def converse_stream(self, **parameters: Any) -> Any:  # noqa: ANN401 - as the client's
-        response = self._client.converse_stream(**parameters)
-        self._stream = response["stream"]
-        if self._closed.is_set():
-            self.drop()
-            raise StreamBroken()
-        return response
-
-    def hang_up(self) -> None:
-        """Wake the thread that reads, if one does: closing alone does not."""
-        stream = self._stream
-        if stream is not None:
-            # RuntimeError, ValueError: the stream has ended. OSError: the service has hung up before.
-            with suppress(OSError, RuntimeError, ValueError):
-                stream._raw_stream.shutdown()
-
-    def drop(self) -> None:
-        """Close the connection, so that the service stops generating."""
-        if self._stream is not None:
-            self._stream.close()
 
 
 @cache
