@@ -9,7 +9,7 @@ from typing import Final
 
 import streamlit as st
 
-from codecoach.ui import notices
+from codecoach.ui import notices, session
 
 _PROBLEM: Final = "acting:problem"
 
@@ -22,6 +22,9 @@ def attempt(action: Callable[..., object], *args: object) -> None:
 def attempted(action: Callable[..., object], *args: object) -> bool:
     """As `attempt`, and say whether it was done."""
     st.session_state.pop(_PROBLEM, None)
+    # A callback runs before the page and its gate: whoever was signed out meanwhile must not get one more click.
+    if session.account() is None:
+        return False
     try:
         action(*args)
     except Exception as error:  # Streamlit's own control flow (stop, rerun, switch page) is no Exception and passes

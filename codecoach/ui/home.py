@@ -26,6 +26,7 @@ def draw() -> None:
 @st.fragment(run_every=5)
 def draw_parts() -> None:
     """Draw the state of model, store and runner; renews itself."""
+    page.check_gate()
     with notices.guard():
         for state in parts.of(services()).snapshot():
             draw_part(state)

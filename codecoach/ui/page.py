@@ -43,6 +43,12 @@ def open_page(title_key: str, layout: Literal["centered", "wide"] = "centered") 
     return account
 
 
+def check_gate() -> None:
+    """For fragments, which run again without their page: back to the page, and its gate, where nobody is signed in."""
+    if session.account() is None:
+        st.rerun()
+
+
 def sidebar() -> DeltaGenerator:
     """The part of the sidebar that belongs to the page, between the navigation and the account."""
     body: DeltaGenerator = st.session_state[_BODY]

@@ -48,14 +48,14 @@ class PartState:
 class Parts:
     """The parts of one set of services, each checked at most every `FRESH_S` seconds and only while somebody asks."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, clock: Callable[[], float] = time.monotonic) -> None:
         self._lock = threading.Lock()
         self._checks: dict[PartName, _Check] = {
-            "model": _Check("model", lambda: _model(services)),
-            "store": _Check("store", lambda: services.table.ping()),
-            "runner": _Check("runner", lambda: _runner(services)),
+            "model": _Check("model", lambda: _model(services), clock),
+            "store": _Check("store", lambda: services.table.ping(), clock),
+            "runner": _Check("runner", lambda: _runner(services), clock),
         }
-        self._identity = _Check("identity", lambda: _identity(services))
+        self._identity = _Check("identity", lambda: _identity(services), clock)
 
     def snapshot(self) -> tuple[PartState, ...]:
         """What is known now; starts checks that are due and does not wait for them."""
@@ -71,20 +71,21 @@ class Parts:
         """Check all parts again at the next `snapshot`."""
         with self._lock:
             for check in self._checks.values():
-                check.due_at = 0.0
+                check.due_at = float("-inf")
 
 
 class _Check:
     """One part, its last state, and the thread that is looking at it now."""
 
-    def __init__(self, name: PartName, look: Callable[[], str]) -> None:
-        self.due_at = 0.0
+    def __init__(self, name: PartName, look: Callable[[], str], clock: Callable[[], float]) -> None:
+        self.due_at = float("-inf")
+        self._clock = clock
         self._look = look
         self._last = PartState(name)
         self._started_at: float | None = None
 
     def state(self) -> PartState:
-        now = time.monotonic()
+        now = self._clock()
         if self._started_at is None and now >= self.due_at:
             self._started_at = now
             threading.Thread(target=self._run, name=f"check {self._last.name}", daemon=True).start()
@@ -103,7 +104,7 @@ class _Check:
             log.exception("%s could not be checked", name)
             self._last = PartState(name, problem=CodeCoachError().what, checked=True)
         finally:
-            self.due_at = time.monotonic() + FRESH_S
+            self.due_at = self._clock() + FRESH_S
             self._started_at = None
 
 

@@ -4,7 +4,7 @@ import streamlit as st
 
 from codecoach.settings import Backend
 from codecoach.store.accounts import Account
-from codecoach.ui import notices, parts, signin, switches
+from codecoach.ui import notices, page, parts, signin, switches
 from codecoach.ui.session import services, t
 
 
@@ -30,6 +30,7 @@ def draw_account(account: Account) -> None:
 
 @st.fragment(run_every=5)
 def _draw_identity() -> None:
+    page.check_gate()
     state = parts.of(services()).identity()
     if state.problem:
         st.caption(f":red[{notices.told(state.problem)}]")

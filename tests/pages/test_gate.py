@@ -1,9 +1,12 @@
 """The gate stands in every page: who is not signed in sees sign-in and nothing else."""
 
+import threading
+
 import pytest
 
 from codecoach.errors import StoreUnavailable
 from codecoach.services import Services
+from codecoach.settings import Backend
 from codecoach.ui import session
 
 from .conftest import PAGES, PASSWORD, PASSWORD_HASH, open_page, texts
@@ -194,3 +197,27 @@ def test_a_reload_while_the_store_is_dead_does_not_let_anybody_in(services, user
     test = open_page("Home", sid)
     assert not test.exception
     assert labels(test) == SIGN_IN_FORM
+
+
+def test_a_click_after_the_sign_in_was_ended_elsewhere_does_nothing(services, user):
+    sid = services.sign_ins.open(user)
+    test = open_page("1_Chat", sid)
+    example = next(button for button in test.button if "S3" in button.label)
+    services.sign_ins.close(sid)
+    example.click().run()
+    assert labels(test) == SIGN_IN_FORM
+    assert services.conversations.list(user).conversations == ()
+
+
+def test_with_an_aws_account_the_settings_say_who_aws_takes_us_for(services, user):
+    in_aws = Services(services.settings.model_copy(update={"backend": Backend.AWS}))
+    in_aws.__dict__ |= {name: getattr(services, name) for name in ("table", "model", "directory")}
+    session.install(in_aws)
+    test = open_page("4_Settings", services.sign_ins.open(user))
+    test.get("pills")[0].set_value("account").run()
+    for thread in threading.enumerate():
+        if thread.name == "check identity":
+            thread.join(30)
+    test.run()
+    assert not test.exception
+    assert "no valid AWS credentials" in texts(test)
