@@ -66,7 +66,7 @@ class RunnerContract:
     def test_a_time_out_ends_the_program_and_what_it_started(self, runner):
         ended = self.run(
             runner,
-            "import subprocess, time\nprint('started', flush=True)\nsubprocess.Popen(['sleep', '1000'])\ntime.sleep(1000)",
+            "import os, subprocess, time\nos.write(1, b'started\\n')\nsubprocess.Popen(['sleep', '1000'])\ntime.sleep(1000)",
             limits=Limits(timeout_s=1),
         )
         assert (ended.status, ended.run.stdout) == (RunStatus.TIMEOUT, "started\n")
@@ -209,7 +209,7 @@ class RunnerContract:
     # --- stopping
 
     def test_stop_ends_a_run_and_keeps_what_it_printed(self, runner):
-        asked = request("import time\nprint('here', flush=True)\ntime.sleep(1000)")
+        asked = request("import os, time\nos.write(1, b'here\\n')\ntime.sleep(1000)")
         events = []
         for event in runner.run(asked):
             events.append(event)

@@ -35,9 +35,10 @@ class ControlGroup:
             _try_write(memory / "memory.memsw.limit_in_bytes", str(memory_bytes))
 
     def add(self, *pids: int) -> None:
+        """Move processes into it; those that are gone by now are passed over."""
         for folder in set(self._folders.values()):
             for pid in pids:
-                (folder / "cgroup.procs").write_text(str(pid))
+                _try_write(folder / "cgroup.procs", str(pid))
 
     def out_of_memory(self) -> bool:
         """Whether the kernel has killed something in it for want of memory."""

@@ -19,7 +19,15 @@ from codecoach.runner.sandbox.output import PASS_ON_EVERY_S, Output
 from codecoach.runner.sandbox.process import SPARE_TASKS, End, SandboxBroken, SandboxProcess, readable, writable
 
 WATCH_EVERY_S = 0.05
-_FIRST_LOOKS_S = (0.005, 0.01, 0.02)  # most programs are over within the first interval
+_FIRST_LOOKS_S = (
+    0.005,
+    0.01,
+    0.02,
+    0.05,
+    0.05,
+    0.05,
+)  # a short life needs fewer ms between looks, and no control group
+_MOST_MOVED = 8
 _READ_BYTES = 65536
 _ENDPOINT = f"http://127.0.0.1:{PORT}"
 
@@ -42,6 +50,7 @@ class Job:
         self._emit = emit
         self._breach: RunStatus | None = None
         self._process: SandboxProcess | None = None
+        self._group: ControlGroup | None = None
         self._peak_bytes = 0
         self._cpu_s = 0.0
         self._disk_was_full = False
@@ -56,6 +65,7 @@ class Job:
         async with AsyncExitStack() as leftovers:
             process = self._process = self._started()
             leftovers.callback(process.close)
+            leftovers.push_async_callback(self._ungroup)
             leftovers.push_async_callback(process.destroy)
             try:
                 await process.ready()
@@ -66,18 +76,14 @@ class Job:
             disk = usage.Disk(process.init)
             leftovers.callback(disk.close)
             process.bound(self._request.limits, self._request.limits.timeout_s)
-            group = self._grouped(process)
-            if group:
-                leftovers.push_async_callback(group.remove)
-                leftovers.push_async_callback(process.destroy)
             if self._request.aws.mode is AwsMode.SIMULATED:
                 forward = Forward(self._request.aws.host, self._request.aws.port)
                 leftovers.callback(forward.close)
                 await forward.open(process.init)
             if self._breach:
                 return endings.cancelled()
-            end, wall_s = await self._watched(process, disk, group)
-            return self._result(end, wall_s, group, disk)
+            end, wall_s = await self._watched(process, disk)
+            return self._result(end, wall_s, disk)
 
     def _started(self) -> SandboxProcess:
         request, runtime = self._request, self._runtime
@@ -98,20 +104,25 @@ class Job:
         return SandboxProcess(command, status_read, status_write, descriptors)
 
     def _grouped(self, process: SandboxProcess) -> ControlGroup | None:
-        limits = self._request.limits
+        """The control group of a program that has lived a while, with all of its processes in it.
+
+        Entering one takes the kernel some ms, as much as many programs take altogether. What a program has started so soon
+        that it is too much to move stays with the watcher.
+        """
+        limits, pids = self._request.limits, [process.init, *usage.descendants(process.init)]
+        if len(pids) > _MOST_MOVED:
+            return None
         # A little less than the limit that the program's user has: only the group tells that it was reached.
         group = self._groups.make(limits.memory_bytes, limits.processes + SPARE_TASKS - 2)
         if group:
-            try:
-                group.add(process.init, process.program)
-            except OSError:
-                group.discard()
-                return None
+            group.add(*pids)
         return group
 
-    async def _watched(
-        self, process: SandboxProcess, disk: usage.Disk, group: ControlGroup | None
-    ) -> tuple[End, float]:
+    async def _ungroup(self) -> None:
+        if self._group:
+            await self._group.remove()
+
+    async def _watched(self, process: SandboxProcess, disk: usage.Disk) -> tuple[End, float]:
         """Let the program run and end it when it must; (its end, seconds it took)."""
         self._emit(StageChanged("run"))
         readers = [
@@ -121,8 +132,7 @@ class Job:
         began = time.monotonic()
         process.release()
         helpers = [
-            asyncio.ensure_future(work)
-            for work in (self._feed(process), self._watch(process, disk, group), self._pass_on())
+            asyncio.ensure_future(work) for work in (self._feed(process), self._watch(process, disk), self._pass_on())
         ]
         for helper in helpers:
             helper.add_done_callback(lambda done: process.kill() if _failed(done) else None)
@@ -168,22 +178,25 @@ class Job:
                     await writable(process.stdin_fd)
         process.close_stdin()
 
-    async def _watch(self, process: SandboxProcess, disk: usage.Disk, group: ControlGroup | None) -> None:
+    async def _watch(self, process: SandboxProcess, disk: usage.Disk) -> None:
         looks = iter(_FIRST_LOOKS_S)
         while not self._breach:
-            await asyncio.sleep(next(looks, WATCH_EVERY_S))
+            pause_s = next(looks, None)
+            if pause_s is None and self._group is None:
+                self._group = self._grouped(process)
+            await asyncio.sleep(pause_s or WATCH_EVERY_S)
             limits, seen = self._request.limits, self._look(process)
             self._disk_was_full = self._disk_was_full or disk.full()
             if seen.tasks > limits.processes:
                 self._end(RunStatus.PROCESS_LIMIT)
-            elif self._too_much_memory(process, seen, group):
+            elif self._too_much_memory(process, seen):
                 self._end(RunStatus.MEMORY)
             elif disk.inodes() > usage.INODES:
                 self._end(RunStatus.FILE_LIMIT)
 
-    def _too_much_memory(self, process: SandboxProcess, seen: usage.Usage, group: ControlGroup | None) -> bool:
-        if group:
-            return group.out_of_memory()
+    def _too_much_memory(self, process: SandboxProcess, seen: usage.Usage) -> bool:
+        if self._group and self._group.out_of_memory():
+            return True
         most = self._request.limits.memory_bytes
         return seen.private_bytes > most and usage.memory_shared_fairly(process.init) > most
 
@@ -207,8 +220,8 @@ class Job:
                 self._look(self._process)  # the kernel does not account for what is killed with its namespace
             self._process.kill()
 
-    def _result(self, end: End, wall_s: float, group: ControlGroup | None, disk: usage.Disk) -> RunResult:
-        limits = self._request.limits
+    def _result(self, end: End, wall_s: float, disk: usage.Disk) -> RunResult:
+        limits, group = self._request.limits, self._group
         seen = endings.Circumstances(
             breach=self._breach,
             out_of_memory=bool(group and group.out_of_memory()),
