@@ -8,7 +8,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from codecoach.errors import CodeCoachError
 from codecoach.i18n import Language, tell, text
-from codecoach.local import weights  # type: ignore[attr-defined,unused-ignore]
+from codecoach.local import weights
 from codecoach.runner import packages
 from codecoach.settings import Backend, RunnerKind, Settings
 
@@ -40,6 +40,9 @@ def prepare_tests(settings: Settings, say: Say, language: Language) -> None:
 
 
 def fetch_weights(model: str, cache_dir: Path, language: Language) -> Path:
+    there = weights.find(model, cache_dir)
+    if there:
+        return there
     with _bar() as progress:
         task = None
 
