@@ -13,7 +13,7 @@ from typing import Final
 import streamlit as st
 
 from codecoach import i18n, settings
-from codecoach.errors import StoreUnavailable
+from codecoach.errors import StoreError, StoreUnavailable
 from codecoach.i18n import Language
 from codecoach.services import Services, build
 from codecoach.store.accounts import Account
@@ -65,9 +65,12 @@ def language() -> Language:
 def choose_language(chosen: Language) -> None:
     """Use a language from now on; kept with the user's preferences when somebody is signed in."""
     st.session_state[_LANGUAGE] = str(chosen)
-    user = account()
-    if user:
-        keep(user.username, language=str(chosen))
+    try:
+        user = account()
+        if user:
+            keep(user.username, language=str(chosen))
+    except StoreError as error:
+        log.warning("language not kept: %s", error)
 
 
 def preferences(username: str) -> UserPreferences:
@@ -112,10 +115,16 @@ def sign_in(username: str) -> None:
 
 
 def sign_out() -> None:
-    """End this sign-in everywhere: in the store, here, and in the browser's cookie."""
+    """End this sign-in everywhere: in the store, here, and in the browser's cookie.
+
+    Where the store does not answer, it ends here and in the browser at least.
+    """
     sid = st.session_state.get(_SID) or _cookie()
     if sid:
-        services().sign_ins.close(sid)
+        try:
+            services().sign_ins.close(sid)
+        except StoreError as error:
+            log.warning("sign-in not closed: %s", error)
     forget()
     st.session_state[_ORDER] = ("end", str(time.monotonic_ns()))
 

@@ -191,6 +191,17 @@ def test_an_open_page_goes_on_drawing_while_the_store_is_dead(services, user, pa
     assert "Sign out" in texts(test)
 
 
+def test_language_and_sign_out_work_while_the_store_is_dead(services, user):
+    test = open_page("Home", services.sign_ins.open(user))
+    lose_store(services)
+    test.get("segmented_control")[0].set_value("zh").run()
+    assert not test.exception
+    assert "开始使用" in texts(test)
+    test.button(key="codecoach.sign_out").click().run()
+    assert not test.exception
+    assert labels(test) == ["邮箱地址", "密码"]
+
+
 def test_a_reload_while_the_store_is_dead_does_not_let_anybody_in(services, user):
     sid = services.sign_ins.open(user)
     lose_store(services)
