@@ -33,6 +33,11 @@ types:
 bench: setup-test
 	.venv/bin/python -m benchmarks
 
+# Parts of the documentation that are made from the code.
+docs:
+	.venv/bin/python -m codecoach.settings README.md
+	.venv/bin/python docs/licences.py
+
 # Exact versions of everything, with hashes and without the address of any index.
 lock:
 	.venv/bin/python -m pip install --quiet uv

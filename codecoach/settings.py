@@ -5,6 +5,7 @@ Every setting is an environment variable `CODECOACH_<NAME>`. The README's table 
 
 import difflib
 import os
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
@@ -188,5 +189,13 @@ def markdown() -> str:
     return "\n".join(lines)
 
 
+def write_into(readme: Path) -> None:
+    """Put the table between the README's marks."""
+    text = readme.read_text("utf-8")
+    begin = text.index("-->", text.index("<!-- settings:")) + len("-->")
+    end = text.index("<!-- end of settings -->")
+    readme.write_text(f"{text[:begin]}\n{markdown()}\n{text[end:]}", "utf-8")
+
+
 if __name__ == "__main__":
-    print(markdown())  # noqa: T201  # what this module prints when asked is the README's table
+    write_into(Path(sys.argv[1]))

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from codecoach.errors import CodeCoachError
@@ -58,9 +60,11 @@ def fetch_weights(model: str, cache_dir: Path, language: Language) -> Path:
 def build_runtime(name: str, cache_dir: Path, say: Say, language: Language) -> None:
     if packages.installed(cache_dir, name):
         return
-    say("cli.setup.runtime", language=name)
+    label = text(language, "cli.setup.runtime", language=name)
     try:
-        packages.install(name, cache_dir)
+        with Console().status(label) as status:
+            packages.install(name, cache_dir, lambda line: status.update(f"{label}  {escape(line[:80])}"))
+        say("cli.setup.runtime_done", language=name)
     except CodeCoachError as error:
         say("cli.setup.runtime_failed", language=name, detail=tell(language, error.what))
 
