@@ -20,7 +20,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from codecoach.local import endpoint_server
+from codecoach import settings
+from codecoach.errors import CodeCoachError
+from codecoach.i18n import Language, tell
+from codecoach.local import endpoint_server, engines
 from codecoach.local.endpoint_app import build
 from codecoach.local.engine import Engine
 from codecoach.local.scripted import Script, ScriptedEngine, last_words
@@ -31,21 +34,40 @@ _PARENT_CHECK_S = 0.5
 def main(argv: list[str] | None = None) -> int:
     options = _options(argv)
     logging.basicConfig(level="INFO", stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    engine = ScriptedEngine(Script.load(options.scripted) if options.scripted else None)
+    # Each request to llama.cpp would be a line beside ours.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
+        engine, controls = _engine(options)
         listener = endpoint_server.bind(options.port)
-    except OSError as error:
-        sys.stderr.write(f"port {options.port}: {error.strerror}\n")
+    except (CodeCoachError, OSError, ValueError) as error:
+        sys.stderr.write(f"{_told(error)}\n")
         return 1
-    server = endpoint_server.server(build(engine, _controls(engine)))
+    server = endpoint_server.server(build(engine, controls))
     with suppress(KeyboardInterrupt):
         asyncio.run(_serve(server, listener, engine, os.getppid()))
     return 0
 
 
+def _engine(options: argparse.Namespace) -> tuple[Engine, tuple[Route, ...]]:
+    if options.scripted:
+        scripted = ScriptedEngine(Script.load(options.scripted))
+        return scripted, _controls(scripted)
+    given = {"local_model": options.model, "local_model_name": options.model_name}
+    changes = {name: value for name, value in given.items() if value}
+    return engines.engine(settings.load().model_copy(update=changes)), ()
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, CodeCoachError):
+        return f"{tell(Language.EN, error.what)} {tell(Language.EN, error.hint)}"
+    return str(error)
+
+
 def _options(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m codecoach.local.bedrock_endpoint", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
+    parser.add_argument("--model", help="0.5b, 1.5b, a GGUF file or an OpenAI-compatible URL; default: the settings'")
+    parser.add_argument("--model-name", help="the model's name at an OpenAI-compatible URL")
     parser.add_argument("--scripted", type=Path, metavar="RULES.json", help="reply by rules instead of by a model")
     return parser.parse_args(argv)
 
@@ -70,6 +92,7 @@ def _controls(engine: ScriptedEngine) -> tuple[Route, ...]:
 
 async def _serve(server: uvicorn.Server, listener: socket.socket, engine: Engine, parent: int) -> None:
     serving = asyncio.ensure_future(server.serve([listener]))
+    engine.start()
     while not server.started and not serving.done():
         await asyncio.sleep(0.005)
     models = [model.id for model in engine.models() if model.listed]

@@ -104,11 +104,13 @@ class End:
 
     stop_reason    end_turn, max_tokens, stop_sequence or tool_use
     stop_sequence  the one that was met
+    input_tokens   where only the end tells the true count; None: as `Began` said
     """
 
     stop_reason: str
     output_tokens: int
     stop_sequence: str | None = None
+    input_tokens: int | None = None
 
 
 EngineEvent = Began | Piece | ToolUse | End
@@ -159,6 +161,10 @@ class Engine(Protocol):
 
         Raises `AwsFault`, before the first event or in mid-reply.
         """
+        ...
+
+    def start(self) -> None:
+        """Begin to make ready, beside the loop; requests that come meanwhile wait."""
         ...
 
     async def close(self) -> None:

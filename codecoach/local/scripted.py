@@ -143,6 +143,9 @@ class ScriptedEngine:
     def state(self) -> State:
         return State("ready")
 
+    def start(self) -> None:
+        """Nothing is to be made ready."""
+
     async def close(self) -> None:
         """Nothing is held."""
 

@@ -5,15 +5,16 @@ from collections.abc import Iterable
 
 from codecoach.local.engine import ServedModel
 from codecoach.local.wire.faults import unknown_model
-from codecoach.models.catalogue import Entry, Format, base_id, entries, geo
+from codecoach.models.catalogue import Entry, Format, base_id, entries, entry, geo
 
 _EVERY_FORMAT: frozenset[Format] = frozenset({"claude_messages", "claude_text", "mistral_text"})
 
 
 def local_model(name: str) -> ServedModel:
     """A model of this machine by the name of its file or its endpoint's name; it takes every body."""
-    slug = re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")
-    return ServedModel(f"local.{slug}", name, "local", _EVERY_FORMAT)
+    model_id = "local." + re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")
+    known = entry(model_id)
+    return ServedModel(model_id, known.name if known else name, "local", _EVERY_FORMAT)
 
 
 def catalogue_models() -> tuple[ServedModel, ...]:

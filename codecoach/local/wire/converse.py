@@ -190,6 +190,7 @@ def _stop(end: End) -> dict[str, Any]:
 
 
 def _metadata(input_tokens: int, end: End, began_at: float) -> dict[str, Any]:
+    input_tokens = input_tokens if end.input_tokens is None else end.input_tokens
     usage = {
         "inputTokens": input_tokens,
         "outputTokens": end.output_tokens,
