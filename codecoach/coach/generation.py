@@ -25,8 +25,6 @@ from codecoach.models.port import Finished, Model, ModelRequest, Reply, TextDelt
 
 # Text that was seen for 2 s must survive a crash, so a save may take half a second.
 SAVE_S = 1.5
-# Pages are woken at most once in a frame: more often than 20 times a second nobody sees, and it costs CPU.
-FRAME_S = 0.05
 # A store that fails at the end is tried again, for about 5 minutes all in all.
 FINAL_TRIES = 24
 FINAL_PAUSE_MAX_S = 15.0
@@ -69,8 +67,7 @@ class Generation:
         self._changed = threading.Condition()
         self._message = replace(message, state=MessageState.STREAMING, error=None, stop_reason="")
         self._pieces = [message.text]
-        self._chars = self._published = len(message.text)
-        self._frame_end = 0.0
+        self._chars = len(message.text)
         self._waiting: tuple[Waiting, float] | None = None
         self._ended = threading.Event()  # an end has been named
         self._done = threading.Event()  # and it has been saved, or the store failed once
@@ -95,18 +92,8 @@ class Generation:
 
     def wait(self, seen_chars: int, timeout_s: float) -> Message:
         """The message, as soon as it has more than `seen_chars` characters or is done; at the latest after `timeout_s`."""
-        deadline = time.monotonic() + timeout_s
         with self._changed:
-            while not self._done.is_set() and self._published <= seen_chars:
-                now = time.monotonic()
-                if now >= deadline:
-                    break
-                if now < self._frame_end:
-                    self._changed.wait(min(self._frame_end, deadline) - now)
-                elif self._chars > self._published:
-                    self._publish(now)
-                else:
-                    self._changed.wait(deadline - now)
+            self._changed.wait_for(lambda: self._done.is_set() or self._chars > seen_chars, timeout_s)
             return self._snapshot()
 
     def stop(self) -> None:
@@ -171,14 +158,7 @@ class Generation:
                 return
             self._pieces.append(text)
             self._chars += len(text)
-            now = time.monotonic()
-            if now >= self._frame_end:
-                self._publish(now)
-
-    def _publish(self, now: float) -> None:
-        self._published = self._chars
-        self._frame_end = now + FRAME_S
-        self._changed.notify_all()
+            self._changed.notify_all()
 
     def _note_waiting(self, event: Waiting) -> None:
         self._waiting = (event, time.monotonic() + event.seconds)
@@ -244,7 +224,6 @@ class Generation:
 
     def _set_done(self) -> None:
         with self._changed:
-            self._published = self._chars
             self._done.set()
             self._changed.notify_all()
 

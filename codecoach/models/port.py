@@ -80,8 +80,8 @@ ModelEvent = TextDelta | ToolCall | Waiting | Finished
 class Reply(Protocol):
     """A reply on its way: an iterator of events.
 
-    Raises only `ModelError`s, also in mid-stream; a stream that ends without the service's end mark raises
-    `StreamBroken`.
+    Text comes at most some 20 times a second, so that each event may wake a page. Raises only `ModelError`s, also in
+    mid-stream; a stream that ends without the service's end mark raises `StreamBroken`.
     """
 
     def __iter__(self) -> Iterator[ModelEvent]: ...

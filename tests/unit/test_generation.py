@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +12,7 @@ import pytest
 
 from codecoach.chat.messages import Message, MessageState, Role, Usage
 from codecoach.coach import generation as generation_module
-from codecoach.coach.generation import FRAME_S, Generations
+from codecoach.coach.generation import Generations
 from codecoach.errors import InputRefused, ModelThrottled, StoreUnavailable, StreamBroken
 from codecoach.models.port import ModelRequest, Turn, Waiting
 from codecoach.store.conversations import Conversations
@@ -221,27 +220,6 @@ def test_every_page_that_waits_sees_the_text_and_the_end(running, model):
 
 def test_waiting_without_news_ends_in_time(running):
     assert running.wait(0, 0.01).text == ""
-
-
-def test_a_page_is_woken_at_most_once_in_a_frame(running, model):
-    started = time.monotonic()
-
-    def speak() -> None:
-        for _ in range(400):
-            model.reply.say("x")
-            time.sleep(0.001)
-        model.reply.end()
-
-    speaker = threading.Thread(target=speak)
-    speaker.start()
-    seen = wakes = 0
-    while not running.done:
-        seen = len(running.wait(seen, 10).text)
-        wakes += 1
-    speaker.join()
-    assert seen == 400
-    # One for the first text and one for the end come outside of the frames.
-    assert wakes <= (time.monotonic() - started) / FRAME_S + 2
 
 
 def test_a_throttled_call_shows_how_long_it_waits(running, model):
