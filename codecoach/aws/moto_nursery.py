@@ -148,10 +148,12 @@ def _create_app(service: "SERVICE_NAMES") -> "Flask":
 def _failed(error: Exception) -> "ResponseReturnValue":
     """What moto cannot do becomes an answer that every SDK reads as an error of the service.
 
-    501 is not retried; the page Flask would send is XML to no SDK and makes boto3 fail in its parser.
+    501 and 507 are not retried; the page Flask would send is XML to no SDK and makes boto3 fail in its parser.
     """
     if isinstance(error, HTTPException):
         return error
+    if isinstance(error, MemoryError):
+        return "", 507
     return "", 501 if isinstance(error, OSError | NotImplementedError) else 500
 
 
