@@ -30,6 +30,7 @@ find_python() {
 python=$(find_python)
 [ -n "$python" ] || wanted="$wanted python3 python3-venv"
 want bubblewrap bwrap
+want jq jq
 ls /usr/lib*/libseccomp.so.2 /usr/lib/*/libseccomp.so.2 >/dev/null 2>&1 || wanted="$wanted libseccomp2"
 if [ "$for_tests" = test ]; then
     want chromium chromium

@@ -68,10 +68,13 @@ def _built(package: Package, folder: Path, report: Report | None) -> Installed:
 
 
 def _build(package: Package, place: Path, report: Report | None) -> None:
-    """Run build.sh as Piston's builder does: in a copy of the package, PREFIX being where the result goes."""
+    """Run build.sh as Piston's builder does: in a copy of the package, PREFIX being where the result goes.
+
+    Unlike there, programs find it elsewhere, at MOUNT. PYTHON has pip, for what comes as Python packages.
+    """
     with tempfile.TemporaryDirectory() as copy:
         source = shutil.copytree(package.folder, Path(copy, "package"))
-        variables = {"PREFIX": str(place), "PYTHON": sys.executable}
+        variables = {"PREFIX": str(place), "MOUNT": package.mount, "PYTHON": sys.executable}
         lines: list[str] = []
         with subprocess.Popen(
             ["bash", "build.sh"],

@@ -35,7 +35,7 @@ AWS
 # jq of the system, or taken out of Debian's packages where that is all there is.
 install_jq() {
     [ -x /usr/bin/jq ] && return
-    mkdir jq-packages && (cd jq-packages && apt-get download -q jq libjq1 libonig5)
+    mkdir jq-packages && (cd jq-packages && apt-get download -q jq libjq1 libonig5) || return 1
     for package in jq-packages/*.deb; do dpkg-deb -x "$package" "$PREFIX/jq"; done
     cat >"$PREFIX/bin/jq" <<'JQ'
 #!/usr/bin/env bash
@@ -46,6 +46,6 @@ JQ
 }
 
 install_aws_cli_2 || install_aws_cli_1
-install_jq
+install_jq || echo "jq could not be had; programs run without it"
 bash -c 'echo "${BASH_VERSINFO[0]}.${BASH_VERSINFO[1]}.${BASH_VERSINFO[2]}"' >"$PREFIX/VERSION"
 "$PREFIX/bin/aws" --version 2>&1 | sed 's|^aws-cli/\([0-9.]*\).*|AWS CLI \1|' >"$PREFIX/SDK"

@@ -50,3 +50,5 @@ HOME=/nonexistent MPLCONFIGDIR="$PREFIX/share/matplotlib" "$PREFIX/bin/python3" 
 
 "$PREFIX/bin/python3" -c 'import platform; print(platform.python_version())' >"$PREFIX/VERSION"
 "$PREFIX/bin/python3" -c 'import boto3; print("boto3", boto3.__version__)' >"$PREFIX/SDK"
+# An environment names its interpreter by path: from here on by the one that programs see.
+sed -i "s|$PREFIX|${MOUNT:-$PREFIX}|" "$PREFIX/pyvenv.cfg"
