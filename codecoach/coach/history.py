@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from codecoach.chat.messages import Message, MessageState, Role
 from codecoach.coach.assistants import prompt
 from codecoach.errors import InputRefused, ModelInputTooLong
-from codecoach.models.catalogue import entry
+from codecoach.models.catalogue import LOCAL, entry
 from codecoach.models.port import ModelRequest, Turn
 
 REPLY_TOKENS = 8192
@@ -15,7 +15,6 @@ CONTEXT_UNKNOWN_TOKENS = 32_000
 # What the service adds around a turn, generously.
 TURN_TOKENS = 8
 
-LOCAL = "local."
 # The embedded model reads some 70 tokens a second: more history would be minutes of waiting.
 LOCAL_HISTORY_TOKENS = 3000
 LOCAL_REPLY_TOKENS = 2048

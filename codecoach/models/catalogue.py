@@ -7,7 +7,7 @@ call a model, only the service and a trial can say. Everything that depends on t
 import json
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cache
 from importlib import resources
@@ -31,6 +31,10 @@ CURRENT_PICKS = (
     "deepseek.v3.2",
     "qwen.qwen3-coder-next",
 )
+
+# What ids of models on this machine start with, and the one that is there by default.
+LOCAL = "local."
+LOCAL_MODEL = "local.qwen2.5-coder-1.5b-instruct"
 
 # Which inference profiles a region may use, besides `global`: the first prefix of the region's name that fits.
 _GEO_OF_REGION = (
@@ -115,9 +119,15 @@ def geo(model_id: str) -> str:
 
 
 def entry(model_id: str) -> Entry | None:
-    """What is known about the model that a request names (id, inference profile, ARN), or None."""
+    """What is known about the model that a request names (id, inference profile, ARN), or None.
+
+    Any model that a user runs on this machine (`local.anything`) is taken to be like ours.
+    """
     name = base_id(model_id)
-    return _entries().get(name) or _entries().get(name.removesuffix(":0"))
+    known = _entries().get(name) or _entries().get(name.removesuffix(":0"))
+    if known is None and name.startswith(LOCAL):
+        return replace(_entries()[LOCAL_MODEL], id=name, name=name.removeprefix(LOCAL))
+    return known
 
 
 def entries() -> tuple[Entry, ...]:

@@ -107,6 +107,12 @@ def test_an_opaque_profile_or_an_unknown_model_has_no_entry():
     assert entry("anthropic.claude-nonesuch") is None
 
 
+def test_a_model_of_the_users_own_on_this_machine_is_like_ours():
+    own = entry("local.llama-3.2-3b")
+    assert (own.id, own.name, own.price, own.sampling) == ("local.llama-3.2-3b", "llama-3.2-3b", Price(0, 0), "both")
+    assert own not in entries()
+
+
 def test_a_profile_has_its_own_price_or_none():
     lite = entry("amazon.nova-2-lite-v1:0")
     assert lite.price_of("amazon.nova-2-lite-v1:0") == Price(0.3, 2.5)

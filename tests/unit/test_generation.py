@@ -180,6 +180,22 @@ def test_a_store_that_fails_at_the_end_is_tried_again(running, model, conversati
     eventually(lambda: stored(conversations, running).state is MessageState.COMPLETE)
 
 
+def test_an_end_that_could_not_be_stored_does_not_come_over_what_continues_it(
+    running, model, conversations, generations, thread
+):
+    conversations.failing = True
+    model.reply.say("Half")
+    model.reply.end("max_tokens")
+    assert running.join(10)
+    conversations.failing = False
+    onward = generations.start(thread, REQUEST, running.snapshot())
+    model.reply.say(" and the rest")
+    model.reply.end()
+    assert onward.join(10)
+    eventually(lambda: not [thread for thread in threading.enumerate() if thread.name == f"reply-{running.message_id}"])
+    assert stored(conversations, onward).text == "Half and the rest"
+
+
 def test_a_reply_that_cannot_be_stored_at_first_is_not_started(generations, model, conversations, thread):
     conversations.failing = True
     with pytest.raises(StoreUnavailable):
