@@ -1,0 +1,5 @@
+"""`python -m codecoach`: the command line."""
+
+from codecoach.cli import main
+
+main()

@@ -1,0 +1,161 @@
+"""The command line, run as people and scripts run it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from codecoach.local.scripted import ScriptedServer
+from codecoach.runner import packages
+from codecoach.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _python_runtime():
+    packages.install("python", Settings().cache_dir)
+
+
+@pytest.fixture
+def codecoach(tmp_path):
+    """`codecoach(*words)` runs a command with a store of its own, from the folder `tmp_path`."""
+
+    def run(*words: object, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "codecoach", *map(str, words)],
+            cwd=tmp_path,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "CODECOACH_DATA_DIR": str(tmp_path / "data"),
+                "LANG": "C.UTF-8",
+                **environment,
+            },
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+
+    return run
+
+
+def test_run_passes_output_arguments_stdin_and_exit_code_through(codecoach, tmp_path):
+    (tmp_path / "main.py").write_text(
+        "import sys; from part import word; print(word, sys.argv[1:], sys.stdin.read()); print('bad', file=sys.stderr); sys.exit(7)"
+    )
+    (tmp_path / "part.py").write_text("word = 'whole'")
+    (tmp_path / "in.txt").write_text("typed")
+    done = codecoach("run", "main.py", "part.py", "--arg", "a b", "--arg", "--x", "--stdin-file", "in.txt")
+    assert done.stdout == "whole ['a b', '--x'] typed\n"
+    assert done.stderr.startswith("bad\n")
+    assert done.returncode == 7
+
+
+def test_run_prints_one_result_object(codecoach, tmp_path):
+    (tmp_path / "main.py").write_text("open('out.txt', 'w').write('12345'); print('done')")
+    done = codecoach("run", "--json", "--language", "python", "main.py")
+    result = json.loads(done.stdout)
+    assert result.keys() == {
+        *("status", "exit_code", "signal", "stdout", "stderr", "truncated", "wall_s", "cpu_s", "peak_memory_bytes"),
+        *("reason", "files", "compile"),
+    }
+    assert (result["status"], result["exit_code"], result["stdout"], result["reason"]) == ("ok", 0, "done\n", None)
+    assert result["files"] == [{"name": "out.txt", "size_bytes": 5}]
+    assert result["wall_s"] > 0
+    assert result["peak_memory_bytes"] > 1_000_000
+    assert result["compile"] is None
+    assert done.returncode == 0
+
+
+def test_run_reports_a_time_out_as_timeout_does(codecoach, tmp_path):
+    (tmp_path / "main.py").write_text("import time; print('begun', flush=True); time.sleep(60)")
+    done = codecoach("run", "--timeout", "1", "main.py")
+    assert done.stdout == "begun\n"
+    assert done.returncode == 124
+    assert done.stderr.strip()
+
+
+def test_run_reports_a_signal_as_a_shell_does(codecoach, tmp_path):
+    (tmp_path / "main.py").write_text("import os; os.kill(os.getpid(), 11)")
+    assert codecoach("run", "main.py").returncode == 128 + 11
+
+
+def test_run_with_a_simulated_aws(codecoach, tmp_path):
+    (tmp_path / "main.py").write_text(
+        "import boto3\nfor r in boto3.client('ec2').describe_instances()['Reservations']:\n  for i in r['Instances']: print(i['InstanceId'])"
+    )
+    done = codecoach("run", "--aws", "simulated", "main.py")
+    assert done.stdout.count("i-") == 3, done.stderr
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("run", "missing.py"), "missing.py cannot be read"),
+        (("run", "notes.xyz"), "notes.xyz"),
+        (("run", "--language", "cobol", "notes.xyz"), "cobol"),
+        (("ask", "   "), "nothing"),
+        (("ask", "--assistant", "oracle", "hello"), "oracle"),
+        (("user", "reset", "nobody@example.com"), "nobody@example.com"),
+        (("user", "add", "nonsense"), "e-mail"),
+    ],
+)
+def test_what_cannot_be_done_is_said_plainly(codecoach, tmp_path, words, said):
+    (tmp_path / "notes.xyz").write_text("?")
+    done = codecoach(*words)
+    assert done.returncode == 3
+    assert said in done.stderr.lower() if said.islower() else said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_setting_is_named_at_the_start(codecoach):
+    done = codecoach("runtimes", CODECOACH_PORTT="1")
+    assert done.returncode == 3
+    assert "CODECOACH_PORTT" in done.stderr
+    assert "CODECOACH_PORT?" in done.stderr
+
+
+def test_runtimes_lists_every_language_with_what_is_missing(codecoach):
+    listed = {item["language"]: item for item in json.loads(codecoach("runtimes", "--json").stdout)}
+    assert len(listed) == 9
+    assert listed["python"]["installed"]
+    assert "boto3" in listed["python"]["sdk"]
+    assert listed["rust"]["problem"]
+
+
+def test_ask_streams_the_answer(codecoach):
+    with ScriptedServer() as bedrock:
+        bedrock.engine.say("Here you are:\n```python\nprint(1)\n```\n")
+        done = codecoach("ask", "print one", CODECOACH_BEDROCK_ENDPOINT_URL=bedrock.url)
+        assert done.stdout.startswith("Here you are:\n```python\nprint(1)\n```\n"), done.stderr
+        assert bedrock.engine.requests[0].turns[0].text == "print one"
+
+
+def test_ask_says_why_there_is_no_answer(codecoach):
+    with ScriptedServer() as bedrock:
+        bedrock.engine.say(fault="AccessDeniedException")
+        done = codecoach("ask", "-", stdin="print one", CODECOACH_BEDROCK_ENDPOINT_URL=bedrock.url)
+        assert done.returncode == 3
+        assert "may not call" in done.stderr
+
+
+def test_accounts_are_added_reset_and_disabled(codecoach):
+    added = codecoach("user", "add", "Ann@Example.com")
+    assert added.returncode == 0, added.stderr
+    password = added.stdout.split()[-1]
+    again = codecoach("user", "add", "ann@example.com")
+    assert again.returncode == 3
+    reset = codecoach("user", "reset", "ann@example.com")
+    assert reset.stdout.split()[-1] != password
+    assert codecoach("user", "disable", "ann@example.com").returncode == 0
+
+
+def test_the_command_line_speaks_chinese_where_the_machine_does(codecoach):
+    done = codecoach("ask", " ", LANG="zh_CN.UTF-8")
+    assert "。" in done.stderr
