@@ -8,6 +8,7 @@ Whatever fails before the first event is an HTTP error; after it, an exception f
 """
 
 import asyncio
+import base64
 import json
 import logging
 import time
@@ -23,7 +24,7 @@ from starlette.types import Receive, Scope, Send
 
 from codecoach.local import served
 from codecoach.local.engine import ChatRequest, Engine, EngineEvent
-from codecoach.local.wire import converse, eventstream, listing, shapes
+from codecoach.local.wire import bodies, converse, eventstream, listing, metrics, shapes
 from codecoach.local.wire.faults import AwsFault, CutOff
 
 _log = logging.getLogger("codecoach.local.endpoint")
@@ -164,6 +165,39 @@ async def _converse_request(exchange: Exchange, engine: Engine, name: str) -> Ch
     return converse.chat_request(served.find(engine.models(), parameters["modelId"]), parameters)
 
 
+async def _invoke(exchange: Exchange, engine: Engine) -> None:
+    body, request = await _invoke_request(exchange, engine, "InvokeModel")
+    async with _replies(engine, request) as replies:
+        streamed = [chunk async for chunk in body.chunks(replies, request)]
+    measured = streamed[-1].pop(metrics.KEY)
+    names = {
+        "Input-Token-Count": "inputTokenCount",
+        "Output-Token-Count": "outputTokenCount",
+        "Invocation-Latency": "invocationLatency",
+    }
+    headers = {f"X-Amzn-Bedrock-{header}": str(measured[name]) for header, name in names.items()}
+    await exchange.answer(body.whole(streamed), headers)
+
+
+async def _invoke_stream(exchange: Exchange, engine: Engine) -> None:
+    body, request = await _invoke_request(exchange, engine, "InvokeModelWithResponseStream")
+    async with _replies(engine, request) as replies:
+        chunks = _chunk_frames(body.chunks(replies, request))
+        await exchange.stream(chunks, {"X-Amzn-Bedrock-Content-Type": "application/json"})
+
+
+async def _invoke_request(exchange: Exchange, engine: Engine, name: str) -> tuple[bodies.Body, ChatRequest]:
+    parameters = await _parameters(exchange, "bedrock-runtime", name)
+    model_id = parameters["modelId"]
+    return bodies.parse(served.find(engine.models(), model_id), model_id, parameters["body"])
+
+
+async def _chunk_frames(chunks: AsyncIterator[dict[str, Any]]) -> AsyncGenerator[bytes, None]:
+    async for chunk in chunks:
+        content = json.dumps(chunk, ensure_ascii=False).encode()
+        yield eventstream.event("chunk", {"bytes": base64.b64encode(content).decode()})
+
+
 def _replies(engine: Engine, request: ChatRequest) -> "aclosing[AsyncGenerator[EngineEvent, None]]":
     return aclosing(cast("AsyncGenerator[EngineEvent, None]", engine.stream(request)))
 
@@ -195,9 +229,15 @@ async def _unknown(exchange: Exchange, _: Engine) -> None:
 
 def build(engine: Engine, more: tuple[Route, ...] = ()) -> Starlette:
     """The endpoint as an ASGI application; `more` routes come first."""
+    for name in ("Converse", "ConverseStream", "InvokeModel", "InvokeModelWithResponseStream"):
+        # Read now: the first request need not wait for botocore's files.
+        shapes.operation("bedrock-runtime", name)
+    engine.models()
     handlers: tuple[tuple[str, str, Handler], ...] = (
         ("POST", "/model/{modelId:path}/converse", _converse),
         ("POST", "/model/{modelId:path}/converse-stream", _converse_stream),
+        ("POST", "/model/{modelId:path}/invoke", _invoke),
+        ("POST", "/model/{modelId:path}/invoke-with-response-stream", _invoke_stream),
         ("GET", "/foundation-models", _listed("ListFoundationModels", listing.foundation_models)),
         ("GET", "/foundation-models/{modelIdentifier:path}", _listed("GetFoundationModel", listing.foundation_model)),
         ("GET", "/inference-profiles", _listed("ListInferenceProfiles", listing.inference_profiles)),

@@ -11,8 +11,8 @@ import logging
 import os
 import re
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +80,10 @@ class LlamaEngine:
             if room < 1:
                 raise too_long()
             yield Began(len(tokens))
-            async for event in _generated(client, _body(prompt, tokens, room)):
-                yield event
+            # Closed before the turn is given on: the next request finds the model idle.
+            async with aclosing(_generated(client, _body(prompt, tokens, room))) as generated:
+                async for event in generated:
+                    yield event
 
     async def close(self) -> None:
         if self._loading:
@@ -155,7 +157,7 @@ async def _post(client: httpx.AsyncClient, path: str, body: dict[str, object]) -
     return reply.json()
 
 
-async def _generated(client: httpx.AsyncClient, body: dict[str, object]) -> AsyncIterator[Piece | End]:
+async def _generated(client: httpx.AsyncClient, body: dict[str, object]) -> AsyncGenerator[Piece | End, None]:
     try:
         async with client.stream("POST", "/completion", json=body) as reply:
             if reply.is_error:

@@ -74,6 +74,8 @@ def check_turns(turns: tuple[Turn, ...], tools: tuple[Tool, ...]) -> None:
 
 
 def _turn(model: ServedModel, number: int, message: Mapping[str, Any]) -> Turn:
+    if message["role"] not in ("user", "assistant"):
+        raise invalid(f"This model doesn't support the role {message['role']} in messages.")
     if not message["content"]:
         raise invalid(
             f"The content field in the Message object at messages.{number} is empty. Add a ContentBlock object to the content field and try again."
