@@ -192,6 +192,25 @@ def test_forty_mixed_runs_leave_no_descriptor_process_or_folder(shared):
     assert threading.active_count() == threads
 
 
+def test_runs_stopped_while_their_sandbox_is_set_up_leave_no_process(one_worker):
+    others = set(launchers_of(os.getpid()))
+    result(one_worker, request("print(1)"))
+    (launcher,) = set(launchers_of(os.getpid())) - others
+    children = Path(f"/proc/{launcher}/task/{launcher}/children")
+    for _ in range(15):
+        asked = request("import time; time.sleep(1000)")
+        stopped: list[RunStatus] = []
+        run = threading.Thread(
+            target=lambda asked=asked, stopped=stopped: stopped.append(result(one_worker, asked).status)
+        )
+        run.start()
+        while run.is_alive():  # the first that finds the run stops it, before its program starts
+            one_worker.cancel(asked.job_id)
+            run.join(0.002)
+        assert stopped == [RunStatus.CANCELLED]
+    assert wait_until(lambda: children.read_text() == "")
+
+
 def reachable_as_nobody() -> bool:
     version = "import sys; print('%d.%d' % sys.version_info[:2])"
     system = subprocess.run(["/usr/bin/python3", "-c", version], capture_output=True, text=True, check=False)

@@ -67,12 +67,7 @@ class Job:
             leftovers.callback(process.close)
             leftovers.push_async_callback(self._ungroup)
             leftovers.push_async_callback(process.destroy)
-            try:
-                await process.ready()
-            except SandboxBroken:
-                if self._breach:
-                    return endings.cancelled()
-                raise
+            await process.ready()
             disk = usage.Disk(process.init)
             leftovers.callback(disk.close)
             process.bound(self._request.limits, self._request.limits.timeout_s)
@@ -215,9 +210,9 @@ class Job:
     def _end(self, breach: RunStatus) -> None:
         """End the program; the first cause counts."""
         self._breach = self._breach or breach
-        if self._process:
-            if self._process.init:
-                self._look(self._process)  # the kernel does not account for what is killed with its namespace
+        # A sandbox that is being set up is let to finish that first: killed in mid-way, bubblewrap cannot say what it started.
+        if self._process and self._process.init:
+            self._look(self._process)  # the kernel does not account for what is killed with its namespace
             self._process.kill()
 
     def _result(self, end: End, wall_s: float, disk: usage.Disk) -> RunResult:

@@ -86,6 +86,8 @@ class Launcher:
             last = wire.Broken(job_id, str(error) or type(error).__name__)
         self._free += 1
         del self._jobs[job_id], self._tasks[job_id]
+        if not self._jobs:
+            _reap_orphans()
         self._writer.write(wire.packed(last))
         self._start_waiting()
 
@@ -95,6 +97,13 @@ class Launcher:
     def _tell_positions(self, first: int) -> None:
         for position, message in enumerate(self._waiting[first:], first + 1):
             self._tell(message.request.job_id, Queued(position))
+
+
+def _reap_orphans() -> None:
+    """Reap what a bubblewrap that died in mid-way had started; called while no job waits for a child of its own."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _reachable(runtimes: Path) -> Path:
