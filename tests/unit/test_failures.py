@@ -1,5 +1,8 @@
 """What the service, botocore and the network raise becomes one of our errors."""
 
+import subprocess
+import sys
+
 import pytest
 from botocore.exceptions import (
     ClientError,
@@ -89,3 +92,9 @@ def test_of_a_retired_model_the_nearest_living_one_is_named():
 def test_our_own_errors_stay_as_they_are():
     error = errors.StreamBroken()
     assert as_ours(error, MODEL) is error
+
+
+def test_langchain_is_not_imported_before_it_is_needed():
+    program = "import sys; from codecoach.models import converse; print('langchain_aws' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
