@@ -9,6 +9,7 @@
 The ticket is worthless after its one use, and the sid never passes through the page's own code.
 """
 
+import hashlib
 from typing import Final
 
 import streamlit as st
@@ -46,9 +47,11 @@ def carry_out_order() -> None:
     if order is None:
         return
     action, ticket = order
+    # Not the ticket itself: Streamlit takes no key with "__" in it, and one in a hundred tickets has that.
+    order_id = hashlib.sha256(ticket.encode()).hexdigest()
     element = st.components.v2.component("codecoach_cookie", js=_CARRY_OUT)
     element(
-        key=f"codecoach.order.{ticket}",
-        data={"id": ticket, "url": f"{base_path()}/auth/{action}", "ticket": ticket if action == "start" else ""},
+        key=f"codecoach.order.{order_id}",
+        data={"id": order_id, "url": f"{base_path()}/auth/{action}", "ticket": ticket if action == "start" else ""},
         height=1,
     )

@@ -232,3 +232,12 @@ def test_with_an_aws_account_the_settings_say_who_aws_takes_us_for(services, use
     test.run()
     assert not test.exception
     assert "no valid AWS credentials" in texts(test)
+
+
+@pytest.mark.parametrize("order", [("start", "ticket__with__underscores"), ("end", "1")])
+def test_any_order_for_the_cookie_can_be_given_to_the_browser(services, user, order):
+    test = open_page("Home", services.sign_ins.open(user))
+    test.session_state["codecoach.order"] = order
+    test.run()
+    assert not test.exception
+    assert "Get started" in texts(test)
