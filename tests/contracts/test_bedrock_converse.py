@@ -3,6 +3,7 @@
 import http.client
 import json
 import time
+from contextlib import closing
 from itertools import islice
 from urllib.parse import urlparse
 
@@ -40,7 +41,8 @@ def bedrock():
 
 @pytest.fixture
 def runtime(bedrock):
-    return client("bedrock-runtime", bedrock.url)
+    with closing(client("bedrock-runtime", bedrock.url)) as runtime:
+        yield runtime
 
 
 def converse(runtime, *messages, model=CLAUDE_3, **more):
@@ -288,26 +290,30 @@ def test_injected_faults_are_aws_errors(bedrock, runtime, code, status):
 
 def test_a_fault_in_mid_stream_is_an_exception_frame(bedrock, runtime):
     bedrock.engine.say("one two three", fault="ModelStreamErrorException", fault_after=2)
-    with pytest.raises(EventStreamError) as caught:
-        list(stream(runtime))
+    with closing(stream(runtime)) as events, pytest.raises(EventStreamError) as caught:
+        list(events)
     assert caught.value.response["Error"]["Code"] == "modelStreamErrorException"
 
 
 def test_what_came_before_a_fault_has_come(bedrock, runtime):
     bedrock.engine.say("one two three", fault="ThrottlingException", fault_after=2)
-    events = iter(stream(runtime))
-    seen = list(islice(events, 3))
+    events = stream(runtime)
+    each = iter(events)
+    seen = list(islice(each, 3))
     with pytest.raises(EventStreamError, match="throttlingException"):
-        next(events)
+        next(each)
+    events.close()
     assert text_of(seen) == "one two"
 
 
 def test_a_cut_stream_is_a_broken_connection(bedrock, runtime):
     bedrock.engine.say("one two three", cut_after=2)
-    events = iter(stream(runtime))
-    seen = list(islice(events, 3))
+    events = stream(runtime)
+    each = iter(events)
+    seen = list(islice(each, 3))
     with pytest.raises(urllib3.exceptions.ProtocolError):
-        next(events)
+        next(each)
+    events.close()
     assert text_of(seen) == "one two"
 
 
