@@ -60,7 +60,7 @@ def _engine(options: argparse.Namespace) -> tuple[Engine, tuple[Route, ...]]:
 def _told(error: Exception) -> str:
     if isinstance(error, CodeCoachError):
         return f"{tell(Language.EN, error.what)} {tell(Language.EN, error.hint)}"
-    return str(error)
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def _options(argv: list[str] | None) -> argparse.Namespace:

@@ -14,11 +14,15 @@ _GRACE_S = 1
 
 
 def bind(port: int) -> socket.socket:
-    """A listening socket on 127.0.0.1; port 0 takes any free one. Raises OSError."""
+    """A listening socket on 127.0.0.1; port 0 takes any free one. Raises OSError that names the port."""
     # With the protocol named, asyncio sends small frames at once; else each first text waits 40 ms for an acknowledgement.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError as error:
+        listener.close()
+        raise OSError(error.errno, f"port {port}: {error.strerror}") from error
     listener.listen(256)
     return listener
 
