@@ -158,7 +158,7 @@ def _tally(
         tally.seconds += time.monotonic() - start
         tally.tries += 1
         tally.tokens += tokens
-        code = fix.corrected(reply, "python")
+        code = fix.corrected(reply, "python", fault.program)
         printed = _run(services, code).stdout if code else ""
         right = all(word in printed for word in fault.prints)
         tally.right += right

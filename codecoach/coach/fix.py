@@ -19,7 +19,7 @@ from codecoach.store.programs import Program, RunRecord
 
 # Repairs want no invention; models that take no temperature are not sent one.
 TEMPERATURE = 0.2
-# A block this much shorter than the longest is an excerpt, not the program.
+# A block this much shorter than the longest, or than the broken program, is an excerpt: applied, it would be a loss.
 EXCERPT = 0.5
 
 _ENGLISH_NAMES = {Language.EN: "English", Language.ZH: "Chinese"}
@@ -88,17 +88,17 @@ def question(program: Program, record: RunRecord, language: Language, *, grounde
     return "\n\n".join((*parts, wanted))
 
 
-def corrected(reply: str, language_id: str) -> str | None:
+def corrected(reply: str, language_id: str, broken: str = "") -> str | None:
     """The corrected program in a reply, or None where there is no whole one.
 
-    It is the last complete block in the program's language that is no mere excerpt; a block that names no language counts
-    where none names the right one.
+    It is the last complete block in the program's language that is no mere excerpt, beside the longest block and the
+    broken program; a block that names no language counts where none names the right one.
     """
     blocks = [segment for segment in segments(reply) if segment.kind == "code" and segment.closed]
     language = languages.BY_ID[language_id]
     right = [block.text for block in blocks if languages.from_fence(block.info) == language]
     candidates = right or [block.text for block in blocks if not block.info.strip()]
-    longest = max(map(len, candidates), default=0)
+    longest = max(len(broken.strip()), *map(len, candidates), 0)
     whole = [text for text in candidates if text.strip() and len(text) >= EXCERPT * longest]
     return whole[-1] if whole else None
 

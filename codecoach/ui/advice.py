@@ -75,7 +75,9 @@ def dismiss(thread: str, message: Message) -> None:
 
 def _proposal(shop: Workshop, thread: str, message: Message) -> str | None:
     """The corrected program in a reply; there is none in an explanation."""
-    return corrected(message.text, shop.program.language) if thread == shop.program.id else None
+    if thread != shop.program.id:
+        return None
+    return corrected(message.text, shop.program.language, shop.program.files[0].text)
 
 
 def _draw_below(shop: Workshop, thread: str, message: Message) -> None:

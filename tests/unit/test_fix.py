@@ -142,6 +142,12 @@ def test_the_corrected_program_is_the_last_whole_block_of_its_language(reply, co
     assert corrected(reply, "python") == code
 
 
+def test_an_excerpt_is_not_taken_for_the_program():
+    reply = 'Change the line:\n```python\nfor r in response["Reservations"]:\n```'
+    assert corrected(reply, "python", BROKEN) is None
+    assert corrected(f"```python\n{BROKEN}```", "python", BROKEN) == BROKEN
+
+
 def test_the_difference_shows_what_changes():
     shown = difference("a\nb\nc\n", "a\nB\nc\n")
     assert shown.splitlines() == ["@@ -1,3 +1,3 @@", " a", "-b", "+B", " c"]
