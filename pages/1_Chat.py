@@ -3,7 +3,7 @@
 import streamlit as st
 
 from codecoach.chat.messages import MessageState
-from codecoach.ui import acting, conversation, fresh, notices, page, running, sidebar
+from codecoach.ui import acting, conversation, fresh, icon_only, notices, page, running, sidebar
 from codecoach.ui.live import Following
 from codecoach.ui.reply import Surroundings
 
@@ -18,22 +18,24 @@ sidebar.draw(owner, current)
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
     conversation.draw_header(owner, current)
     running.draw_aws_choice(owner)
+icon_only.draw_style()
 
 with fresh.container(current.id if current else ""), notices.guard():
     if current:
         last = conversation.draw_messages(owner, current, Surroundings(owner, current.id, following))
-    else:
-        conversation.draw_empty(owner)
+    if last is None:
+        conversation.draw_empty(owner, current)
 acting.show_problem()
 
+dialog_open = sidebar.draw_dialog(owner, current)
 stop = st.bottom.empty()
-if current and last and last.state is MessageState.STREAMING:
+if current and last and last.state is MessageState.STREAMING and not dialog_open:
     with stop.container(horizontal_alignment="center"):
         conversation.draw_stop(current, last)
 # Not inside `st.bottom`: only where Streamlit itself puts the input there does the page keep to its end.
 conversation.draw_composer(owner, current)
 
-if not sidebar.draw_dialog(owner, current):
+if not dialog_open:
     with notices.guard():
         following.until_done()
     stop.empty()

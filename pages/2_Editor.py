@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from codecoach.ui import acting, advice, editor, notices, output, page, programs, workshop
+from codecoach.ui import acting, advice, editor, icon_only, notices, output, page, programs, workshop
 from codecoach.ui.live import Following
 
 account = page.open_page("nav.editor", layout="wide")
@@ -12,6 +12,7 @@ shop, following = None, Following()
 with notices.guard():
     current = programs.open_program(owner)
     shop = workshop.enter(current) if current else None
+icon_only.draw_style()
 programs.draw_list(owner, shop.program if shop else None)
 
 if shop is None:

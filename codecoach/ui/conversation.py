@@ -11,6 +11,7 @@ from codecoach.coach import assistants
 from codecoach.errors import CodeCoachError
 from codecoach.ui import models, notices, reply, sidebar
 from codecoach.ui.acting import attempt, attempted
+from codecoach.ui.icon_only import icon_only
 from codecoach.ui.reply import LiveReply, Surroundings
 from codecoach.ui.session import services, t
 
@@ -54,9 +55,25 @@ def draw_header(owner: str, conversation: Conversation | None) -> None:
             )
 
 
-def draw_empty(owner: str) -> None:
+def draw_empty(owner: str, conversation: Conversation | None) -> None:
     """Draw what stands where there are no messages yet: the choice of assistant, and examples to begin with."""
     st.title(t("chat.welcome"))
+    if conversation is None:
+        _draw_assistants()
+    st.caption(t("chat.try"))
+    with st.container(gap="small"):
+        for key, icon in _EXAMPLES.items():
+            st.button(
+                t(key),
+                key=f"example.{key}",
+                icon=icon,
+                width="stretch",
+                on_click=attempt,
+                args=(_ask, owner, conversation, t(key)),
+            )
+
+
+def _draw_assistants() -> None:
     known = {assistant.id: assistant for assistant in assistants.BUILT_IN}
     st.session_state.setdefault(_ASSISTANT, assistants.DEFAULT.id)
     chosen = st.segmented_control(
@@ -69,17 +86,6 @@ def draw_empty(owner: str) -> None:
     )
     st.caption(t(known[chosen or assistants.DEFAULT.id].description_key))
     st.space("small")
-    st.caption(t("chat.try"))
-    with st.container(gap="small"):
-        for key, icon in _EXAMPLES.items():
-            st.button(
-                t(key),
-                key=f"example.{key}",
-                icon=icon,
-                width="stretch",
-                on_click=attempt,
-                args=(_ask, owner, None, t(key)),
-            )
 
 
 def draw_messages(owner: str, conversation: Conversation, place: Surroundings) -> Message | None:
@@ -126,17 +132,19 @@ def _draw_users(owner: str, conversation: Conversation, message: Message, is_las
         if st.session_state.get(_EDITING) == message.id:
             _draw_edit(owner, conversation, message)
             return
-        with st.container(horizontal=True, vertical_alignment="center", wrap=False):
+        with st.container(horizontal=True, vertical_alignment="top", wrap=False):
             with st.container():
                 reply.draw_typed(message.text)
-            st.button(
-                ":material/edit:",
-                key=f"again.{message.id}",
-                help=t("chat.edit"),
-                type="tertiary",
-                on_click=_edit,
-                args=(message.id,),
-            )
+            with icon_only(message.id):
+                st.button(
+                    t("chat.edit"),
+                    key=f"again.{message.id}",
+                    icon=":material/edit:",
+                    help=t("chat.edit"),
+                    type="tertiary",
+                    on_click=_edit,
+                    args=(message.id,),
+                )
         if is_last and not writing(conversation):  # the app ended between storing it and beginning the reply
             _button(
                 "chat.answer", f"answer.{message.id}", partial(_resend, owner, conversation, message.id, message.text)

@@ -10,6 +10,7 @@ from codecoach import languages
 from codecoach.runner.port import File
 from codecoach.ui import ace, advice, notices, programs, running
 from codecoach.ui.acting import attempt
+from codecoach.ui.icon_only import icon_only
 from codecoach.ui.session import services, t
 from codecoach.ui.workshop import Workshop, act
 
@@ -77,7 +78,10 @@ def draw_files(shop: Workshop) -> None:
             )
         else:
             st.caption(notices.plain(names[0]), width="content")
-        with st.popover(":material/more_horiz:", help=t("editor.files"), type="tertiary"):
+        with (
+            icon_only("files"),
+            st.popover(t("editor.files"), icon=":material/more_horiz:", help=t("editor.files"), type="tertiary"),
+        ):
             _draw_file_menu(shop, names)
 
 

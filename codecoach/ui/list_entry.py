@@ -11,17 +11,17 @@ from typing import Final
 import streamlit as st
 
 from codecoach.ui import notices
+from codecoach.ui.icon_only import icon_only
 from codecoach.ui.session import t
 
 TITLE_CHARS: Final = 80
 _DIALOG: Final = "list:dialog"
 
 
-# Streamlit centres a button's label; a list reads from the left. The menu's arrow says nothing that its dots do not.
+# Streamlit centres a button's label; a list reads from the left.
 _STYLE: Final = """<style>
 .st-key-entries button { justify-content: flex-start; text-align: left; }
 .st-key-entries button > div { justify-content: flex-start; min-width: 0; }
-.st-key-entries [data-testid="stMenuButton"] button > div > span:last-child svg { display: none; }
 </style>"""
 
 
@@ -50,14 +50,16 @@ def draw_entry(item_id: str, title: str, is_open: bool, show: Callable[[str], No
 
 def _draw_menu(item_id: str) -> None:
     labels = {"rename": t("list.rename"), "delete": t("list.delete")}
-    chosen = st.menu_button(
-        ":material/more_horiz:",
-        list(labels),
-        format_func=labels.__getitem__,
-        type="tertiary",
-        help=t("list.menu"),
-        key=f"menu.{item_id}",
-    )
+    with icon_only(item_id):
+        chosen = st.menu_button(
+            t("list.menu"),
+            list(labels),
+            format_func=labels.__getitem__,
+            icon=":material/more_horiz:",
+            type="tertiary",
+            help=t("list.menu"),
+            key=f"menu.{item_id}",
+        )
     if chosen:
         st.session_state[_DIALOG] = (item_id, chosen)
 

@@ -5,7 +5,7 @@ from typing import Final
 import streamlit as st
 
 from codecoach.coach import runs
-from codecoach.runner.port import File, RunStatus
+from codecoach.runner.port import File
 from codecoach.store.programs import Program, RunRecord
 from codecoach.ui import advice, run_panel
 from codecoach.ui.live import Following
@@ -15,8 +15,6 @@ from codecoach.ui.workshop import Workshop, act
 LISTED: Final = 20
 _LISTED: Final = "output:listed"
 _WHOLE: Final = "output:whole"
-# Nothing in the code is to blame for these.
-_NOT_FIXABLE: Final = (RunStatus.OK, RunStatus.CANCELLED)
 
 
 def draw(shop: Workshop, following: Following) -> None:
@@ -58,7 +56,7 @@ def _line(record: RunRecord) -> str:
 
 def _draw_fix(shop: Workshop, record: RunRecord) -> None:
     changed = record.code_sha256 != fingerprint(shop.program)
-    if RunStatus(record.status) not in _NOT_FIXABLE:
+    if run_panel.fixable(record):
         st.button(
             t("editor.fix"),
             key="editor:fix",

@@ -10,10 +10,10 @@ from typing import Final
 import streamlit as st
 
 from codecoach import languages
-from codecoach.store.programs import Program, SourceFile
-from codecoach.ui import list_entry, notices, page
+from codecoach.store.programs import Program, RunRecord, SourceFile
+from codecoach.ui import list_entry, models, notices, page
 from codecoach.ui.acting import attempted
-from codecoach.ui.session import services, t
+from codecoach.ui.session import language, services, t
 
 PARAMETER: Final = "p"
 NAME_CHARS: Final = 80
@@ -66,12 +66,18 @@ def begin(owner: str, language_id: str) -> None:
     show(services().programs.create(owner, language_id, files, name=t("editor.new_name", name=language.label)).id)
 
 
-def open_block(owner: str, conversation_id: str, message_id: str, language_id: str, code: str) -> None:
-    """Open a code block in the Editor: in the program this session made of it before, if there is one, else in a new one."""
+def open_block(
+    owner: str, conversation_id: str, message_id: str, language_id: str, code: str, failed: RunRecord | None = None
+) -> None:
+    """Open a code block in the Editor, and have it fixed there where a failed run of it is given.
+
+    It is opened in the program that this session made of it before, if there is one, else in a new one.
+    """
     made: dict[tuple[str, str, str], str] = st.session_state.setdefault(_MADE, {})
     key = (conversation_id, message_id, code)
     program = services().programs.get(owner, made[key]) if key in made else None
-    if program is None:
+    # A program that has been changed since is another one than that which failed.
+    if program is None or (failed and program.files[0].text != code):
         program = services().programs.create(
             owner,
             language_id,
@@ -81,6 +87,8 @@ def open_block(owner: str, conversation_id: str, message_id: str, language_id: s
             message_id=message_id,
         )
     made[key] = program.id
+    if failed:
+        services().fixer.fix(program, failed, language(), models.current(owner))
     show(program.id)
     st.switch_page("pages/2_Editor.py", query_params={PARAMETER: program.id})
 

@@ -11,6 +11,7 @@ from codecoach import languages
 from codecoach.chat.fences import Segment, Splitter, segments
 from codecoach.chat.messages import Message, MessageState
 from codecoach.models.port import Waiting
+from codecoach.store.programs import RunRecord
 from codecoach.ui import markup, notices, programs, run_panel, running
 from codecoach.ui.acting import attempt
 from codecoach.ui.live import Following
@@ -212,6 +213,7 @@ def draw_actions(segment: Segment, place: Surroundings, message_id: str, block: 
     thread = f"{place.thread}.{message_id}.{block}"
     job = services().runs.find(thread)
     problem = running.why_not(language.id)
+    opened = (place.owner, place.thread, message_id, language.id, segment.text)
     file = running.main_file(language.id, segment.text)
     with st.container(horizontal=True, gap="small"):
         st.button(
@@ -229,9 +231,21 @@ def draw_actions(segment: Segment, place: Surroundings, message_id: str, block: 
             icon=":material/edit_square:",
             type="tertiary",
             on_click=attempt,
-            args=(programs.open_block, place.owner, place.thread, message_id, language.id, segment.text),
+            args=(programs.open_block, *opened),
         )
-    run_panel.draw(thread, job, place.following)
+
+    def fix(record: RunRecord) -> None:
+        if run_panel.fixable(record):
+            st.button(
+                t("chat.fix"),
+                key=f"fix.{thread}",
+                icon=":material/build:",
+                help=t("chat.fix_help"),
+                on_click=attempt,
+                args=(programs.open_block, *opened, record),
+            )
+
+    run_panel.draw(thread, job, place.following, fix)
 
 
 def highlighting(info: str) -> str | None:

@@ -1,5 +1,6 @@
 """What a run is doing and what came of it; the Chat and the Editor show it alike."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
@@ -38,26 +39,44 @@ _OUTCOMES: Final[dict[RunStatus, tuple[str, str, Colour]]] = {
 }
 
 
-def draw(thread: str, job: RunJob | None, following: Following) -> None:
-    """Draw the newest run of a thread: followed while it goes on, else what came of it, if there was any."""
+def draw(
+    thread: str,
+    job: RunJob | None,
+    following: Following,
+    below: Callable[[RunRecord], None] | None = None,
+) -> None:
+    """Draw the newest run of a thread: followed while it goes on, else what came of it, if there was any.
+
+    below  draws what can be done with the result
+    """
     # Two places, here and in `LiveRun`: what is drawn twice into one place in the same script run is added up.
     with st.container():
         going, ended = st.empty(), st.empty()
     key = f"panel.{thread}"
     if job and not job.done:
-        following.add(LiveRun(job, going, ended, key))
+        following.add(LiveRun(job, going, ended, key, below))
         return
     with ended.container():
         if job and job.error:
             draw_ended(job, key)
         elif record := last_run(thread):
             draw_record(record, key)
+            if below:
+                below(record)
 
 
 class LiveRun:
     """A run drawn while it goes on, and its result when it is done."""
 
-    def __init__(self, job: RunJob, going: DeltaGenerator, ended: DeltaGenerator, key: str) -> None:
+    def __init__(
+        self,
+        job: RunJob,
+        going: DeltaGenerator,
+        ended: DeltaGenerator,
+        key: str,
+        below: Callable[[RunRecord], None] | None,
+    ) -> None:
+        self._below = below
         self._job = job
         self._going = going
         self._ended = ended
@@ -84,6 +103,8 @@ class LiveRun:
             self._going.empty()
             with self._ended.container():
                 draw_ended(job, self._key)
+                if job.record and self._below:
+                    self._below(job.record)
             return False
         if version != self._version:
             self._version = version
@@ -102,6 +123,11 @@ def stage_words(job: RunJob) -> str:
     if job.stage == "compile":
         return t("run_ui.compiling", name=name)
     return t("run_ui.running", name=name) if job.stage == "run" else t("run_ui.starting", name=name)
+
+
+def fixable(record: RunRecord) -> bool:
+    """Whether something in the code may be to blame for how a run ended."""
+    return RunStatus(record.status) not in (RunStatus.OK, RunStatus.CANCELLED)
 
 
 def last_run(thread: str) -> RunRecord | None:

@@ -17,6 +17,7 @@ from codecoach.ui.session import services, t
 
 _MODE: Final = "runs:aws"
 _KNOWN_FOR_S: Final = 30.0
+_RETRY_S: Final = 3.0
 
 # Asked of the runner seldom, because each code block on each page wants to know; one per process.
 _known: tuple[float, dict[str, Runtime]] = (float("-inf"), {})
@@ -33,7 +34,8 @@ def runtimes() -> dict[str, Runtime]:
                 found = {runtime.language: runtime for runtime in services().runner.runtimes()}
             except CodeCoachError:
                 found = {}
-            _known = (time.monotonic(), found)
+            # One that did not answer is asked again sooner.
+            _known = (time.monotonic() - (0 if found else _KNOWN_FOR_S - _RETRY_S), found)
         return found
 
 

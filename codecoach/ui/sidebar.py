@@ -3,6 +3,7 @@
 The open conversation stands in the page's address (`?c=<id>`), so that F5, a bookmark and a second tab find it.
 """
 
+import time
 from typing import Final
 
 import streamlit as st
@@ -13,10 +14,12 @@ from codecoach.ui.session import services, t
 
 PARAMETER: Final = "c"
 PAGE_SIZE: Final = 20
+FOUND_FOR_S: Final = 30.0
 
 _LAST: Final = "chat:last"
 _SHOWN: Final = "chat:conversations_shown"
 _WORDS: Final = "chat:search"
+_FOUND: Final = "chat:found"
 
 
 def open_conversation(owner: str) -> Conversation | None:
@@ -69,11 +72,21 @@ def draw(owner: str, current: Conversation | None) -> None:
             )
 
 
-def _listed(owner: str, words: str, limit: int) -> tuple[list[Conversation], bool]:
+def _listed(owner: str, words: str, limit: int) -> tuple[tuple[Conversation, ...], bool]:
+    """What to list, and whether there is more."""
     if words.strip():
-        return list(services().conversations.search(owner, words).conversations), False
-    found = services().conversations.list(owner, limit=limit)
-    return list(found.conversations), found.next is not None
+        return _found(owner, words.strip()), False
+    page_of_all = services().conversations.list(owner, limit=limit)
+    return page_of_all.conversations, page_of_all.next is not None
+
+
+def _found(owner: str, words: str) -> tuple[Conversation, ...]:
+    """What a search finds; it reads many messages, so the next script runs take its answer from the session."""
+    known: tuple[str, float, tuple[Conversation, ...]] | None = st.session_state.get(_FOUND)
+    if known is None or known[0] != words or time.monotonic() - known[1] > FOUND_FOR_S:
+        known = (words, time.monotonic(), services().conversations.search(owner, words).conversations)
+        st.session_state[_FOUND] = known
+    return known[2]
 
 
 def draw_dialog(owner: str, current: Conversation | None) -> bool:
@@ -81,11 +94,13 @@ def draw_dialog(owner: str, current: Conversation | None) -> bool:
 
     def rename(title: str) -> None:
         services().conversations.rename(owner, conversation.id, title)
+        st.session_state.pop(_FOUND, None)
 
     def delete() -> None:
         if generation := services().generations.find(conversation.id):
             generation.stop()
         services().conversations.delete(owner, conversation.id)
+        st.session_state.pop(_FOUND, None)
         show(None)
 
     if current is None:

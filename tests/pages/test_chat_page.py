@@ -7,7 +7,12 @@ from streamlit.testing.v1 import AppTest
 
 from codecoach.chat.messages import Message, MessageState, Role
 from codecoach.errors import ModelAccessDenied
+from codecoach.runner.credentials import AwsMode
+from codecoach.runner.sandbox import Sandbox
 from codecoach.services import Services
+from codecoach.settings import Settings
+from codecoach.store.programs import ResultFile, RunRecord
+from codecoach.ui import running
 from tests.pages.conftest import ROOT, texts
 
 CODE = "Here it is:\n\n```python\nprint(6 * 7)\n```\n\nThat prints the answer."
@@ -190,3 +195,62 @@ def test_prices_and_arns_read_as_they_were_written(services, sid):
     shown = ask(chat(sid), "How much?").chat_message[1].markdown[0].value
     assert "\\$5 or \\$6" in shown
     assert "\\![x]" in shown
+
+
+@pytest.fixture
+def _can_run(services: Services) -> None:
+    """The runner of this machine, with the runtimes installed for its user."""
+    services.__dict__["runner"] = Sandbox(Settings(data_dir=services.settings.data_dir))
+    running.forget_runtimes()
+    python = next(runtime for runtime in services.runner.runtimes() if runtime.language == "python")
+    if not python.installed:
+        pytest.skip(f"no Python runtime here: {python.problem}")
+
+
+@pytest.mark.usefixtures("_can_run")
+def test_a_block_runs_where_it_stands_and_its_output_is_there_in_another_session(services, sid, user):
+    services.model.replies.append(CODE)
+    test = ask(chat(sid), "Six times seven?")
+    test.session_state["runs:aws"] = AwsMode.NONE
+    test = press(test, "Run")
+    assert "Finished" in texts(test)
+    assert test.code[1].value == "42"
+    again = chat(sid, services.conversations.list(user).conversations[0].id)
+    assert again.code[1].value == "42"
+
+
+@pytest.mark.usefixtures("_can_run")
+def test_a_block_that_fails_is_fixed_in_the_editor(services, sid, user):
+    services.model.replies += ["```python\nprint(1 / 0)\n```", "Do not divide.\n\n```python\nprint(1)\n```"]
+    test = ask(chat(sid), "Divide")
+    test.session_state["runs:aws"] = AwsMode.NONE
+    test = press(test, "Run")
+    assert "ZeroDivisionError" in test.code[1].value
+    press(test, "Fix")
+    (program,) = services.programs.list(user)
+    editor = AppTest.from_file(str(ROOT / "Home.py"), default_timeout=30)
+    editor.session_state["codecoach.sid"] = sid
+    editor.query_params["p"] = program.id
+    editor.switch_page("pages/2_Editor.py").run()
+    assert "Do not divide." in texts(editor)
+    assert "Apply" in labels(editor)
+
+
+def test_a_file_that_a_run_left_can_be_had_and_a_bad_picture_is_not_shown(services, sid, user):
+    made = conversation_with(services, user, said(services, "Plot"), replied(services, CODE))
+    message = services.conversations.messages(made).messages[-1]
+    files = (ResultFile("plot.png", 9, b"not a png"), ResultFile("table.csv", 3, b"a,b"), ResultFile("big.bin", 10**7))
+    record = RunRecord(
+        "1", datetime.now(UTC), "python", "ok", 0, None, "\x1b[32mdone\x1b[0m\n", "", False, 0.1, files=files
+    )
+    services.programs.add_run(f"{made}.{message.id}.0", record)
+    test = chat(sid, made)
+    assert test.code[1].value == "done"
+    assert "too large or damaged" in texts(test)
+    assert "big.bin" in texts(test)
+    assert [button.label for button in test.get("download_button")] == ["plot.png (9 B)", "table.csv (3 B)"]
+
+
+def test_a_block_of_a_language_that_runs_nowhere_has_no_buttons(services, sid):
+    services.model.replies.append("```yaml\na: 1\n```\n\n```text\nplain\n```")
+    assert "Run" not in labels(ask(chat(sid), "YAML please"))

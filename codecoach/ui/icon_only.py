@@ -1,0 +1,26 @@
+"""Buttons that show an icon alone, and still have a name for those who do not see it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import streamlit as st
+
+# The label stays in the page for screen readers; the arrow of a menu says nothing that its icon does not.
+_STYLE: Final = """<style>
+[class*="st-key-icon-only-"] { width: fit-content; }
+[class*="st-key-icon-only-"] button p { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+[class*="st-key-icon-only-"] button > div > [aria-hidden="true"] { display: none; }
+</style>"""
+
+
+def draw_style() -> None:
+    """What makes it so; once on each page."""
+    st.html(_STYLE)
+
+
+@contextmanager
+def icon_only(name: str) -> Iterator[None]:
+    """A place for one button; `name` is unique on the page."""
+    with st.container(key=f"icon-only-{name}", width="content"):
+        yield
