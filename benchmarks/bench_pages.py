@@ -14,6 +14,7 @@ from codecoach.settings import Settings
 
 TOKENS = 500
 TOKEN_S = 0.02
+START_WITHIN_S = 2.0
 MODEL = "local.qwen2.5-coder-1.5b-instruct"
 # Prose in paragraphs with a program in the middle, as real answers come; each token carries its number.
 REPLY_TOKENS = [
@@ -78,6 +79,8 @@ async def stream(running: App, sessions: int) -> list[Row]:
     before, bytes_before = cpu_s(running.web), [tab.bytes_in for tab in tabs]
     for tab in tabs:
         await tab.submit_chat("Please tell me something long.")
+        # People do not press Enter in the same millisecond; within two seconds is crowd enough.
+        await asyncio.sleep(START_WITHIN_S / sessions)
     await asyncio.wait_for(asyncio.gather(*(watch.whole.wait() for watch in watches)), 120)
     await asyncio.sleep(1)  # the end of the answers, and what is drawn under them, belongs to the figures
     used = cpu_s(running.web) - before

@@ -61,8 +61,11 @@ def build_runtime(name: str, cache_dir: Path, say: Say, language: Language) -> N
     if packages.installed(cache_dir, name):
         return
     label = text(language, "cli.setup.runtime", language=name)
+    console = Console()
+    if not console.is_terminal:
+        console.print(label)
     try:
-        with Console().status(label) as status:
+        with console.status(label) as status:
             packages.install(name, cache_dir, lambda line: status.update(f"{label}  {escape(line[:80])}"))
         say("cli.setup.runtime_done", language=name)
     except CodeCoachError as error:
