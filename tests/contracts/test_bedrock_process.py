@@ -26,9 +26,13 @@ RULES = {
 def started(tmp_path, rules=RULES):
     file = tmp_path / "rules.json"
     file.write_text(json.dumps(rules))
-    process = subprocess.Popen(
-        [*COMMAND, "--scripted", str(file)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    with process_of("--scripted", str(file)) as process_and_url:
+        yield process_and_url
+
+
+@contextmanager
+def process_of(*arguments):
+    process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         yield process, json.loads(process.stdout.readline())["url"]
     finally:
@@ -109,6 +113,17 @@ def test_it_says_why_it_cannot_start(tmp_path):
     broken = tmp_path / "rules.json"
     broken.write_text('{"default": {"txt": "x"}}')
     assert "txt" in run("--scripted", str(broken)).stderr
+
+
+def test_a_file_that_is_no_model_leaves_an_endpoint_that_says_so(tmp_path):
+    (tmp_path / "junk.gguf").write_text("nonsense")
+    with (
+        process_of("--model", str(tmp_path / "junk.gguf")) as (_, url),
+        closing(client("bedrock-runtime", url)) as runtime,
+    ):
+        with pytest.raises(runtime.exceptions.ModelErrorException, match=r"cannot be loaded: junk\.gguf"):
+            runtime.converse(modelId="local.junk", messages=[user("hi")])
+        assert requests.get(f"{url}/state", timeout=10).json()["state"] == "failed"
 
 
 def test_a_taken_port_is_named(tmp_path):
