@@ -11,67 +11,57 @@ from codecoach.coach.runs import RunJob
 from codecoach.errors import CodeCoachError
 from codecoach.i18n import Notice
 from codecoach.runner.credentials import AwsAccess, AwsMode
-from codecoach.runner.port import File, Limits, RunRequest, Runtime
+from codecoach.runner.port import File, Runner, RunRequest, Runtime
 from codecoach.ui.acting import attempt
 from codecoach.ui.session import services, t
 
 _MODE: Final = "runs:aws"
 _KNOWN_FOR_S: Final = 30.0
-_RETRY_S: Final = 3.0
+_FAILED_FOR_S: Final = 3.0
 
 # Asked of the runner seldom, because each code block on each page wants to know; one per process.
-_known: tuple[float, dict[str, Runtime]] = (float("-inf"), {})
+_known: tuple[Runner, float, dict[str, Runtime] | CodeCoachError] | None = None
 _asking = threading.Lock()
-
-
-def runtimes() -> dict[str, Runtime]:
-    """The runtimes by language; none while the runner does not answer (running then says why)."""
-    global _known
-    with _asking:
-        asked_at, found = _known
-        if time.monotonic() - asked_at > _KNOWN_FOR_S:
-            try:
-                found = {runtime.language: runtime for runtime in services().runner.runtimes()}
-            except CodeCoachError:
-                found = {}
-            # One that did not answer is asked again sooner.
-            _known = (time.monotonic() - (0 if found else _KNOWN_FOR_S - _RETRY_S), found)
-        return found
-
-
-def forget_runtimes() -> None:
-    """Ask the runner anew the next time."""
-    global _known
-    with _asking:
-        _known = (float("-inf"), {})
 
 
 def why_not(language_id: str) -> Notice | None:
     """Why programs of the language cannot be run now; None where they can."""
-    runtime = runtimes().get(language_id)
+    found = _runtimes()
+    if isinstance(found, CodeCoachError):
+        return found.what
+    runtime = found.get(language_id)
     if runtime is not None and runtime.installed:
         return None
     missing = Notice("chat.no_runtime", {"name": languages.BY_ID[language_id].label})
     return (runtime and runtime.problem) or missing
 
 
+def _runtimes() -> dict[str, Runtime] | CodeCoachError:
+    """The runtimes by language as they were found within the last half minute, or why the runner does not answer."""
+    global _known
+    with _asking:
+        runner = services().runner
+        if _known is None or _known[0] is not runner or time.monotonic() > _known[1]:
+            try:
+                found = {runtime.language: runtime for runtime in runner.runtimes()}
+                _known = (runner, time.monotonic() + _KNOWN_FOR_S, found)
+            except CodeCoachError as error:
+                _known = (runner, time.monotonic() + _FAILED_FOR_S, error)
+        return _known[2]
+
+
 def start(
     owner: str, thread: str, language_id: str, files: tuple[File, ...], stdin: str = "", args: tuple[str, ...] = ()
 ) -> RunJob:
     """Start a run for a user, who has one simulated AWS in all browsers. Raises `InputRefused`."""
-    settings = services().settings
     request = RunRequest(
         job_id="",  # the runs number their jobs themselves
         language=language_id,
         files=files,
         stdin=stdin.encode(),
         args=args,
-        limits=Limits(
-            timeout_s=settings.run_timeout_s,
-            memory_bytes=settings.run_memory_mb * 1024 * 1024,
-            output_bytes=settings.run_output_kb * 1024,
-        ),
-        aws=AwsAccess(aws_mode(), region=settings.region),
+        limits=services().limits,
+        aws=AwsAccess(aws_mode(), region=services().settings.region),
     )
     return services().runs.start(thread, request, session=owner)
 

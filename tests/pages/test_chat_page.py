@@ -12,7 +12,6 @@ from codecoach.runner.sandbox import Sandbox
 from codecoach.services import Services
 from codecoach.settings import Settings
 from codecoach.store.programs import ResultFile, RunRecord
-from codecoach.ui import running
 from tests.pages.conftest import ROOT, texts
 
 CODE = "Here it is:\n\n```python\nprint(6 * 7)\n```\n\nThat prints the answer."
@@ -201,7 +200,6 @@ def test_prices_and_arns_read_as_they_were_written(services, sid):
 def _can_run(services: Services) -> None:
     """The runner of this machine, with the runtimes installed for its user."""
     services.__dict__["runner"] = Sandbox(Settings(data_dir=services.settings.data_dir))
-    running.forget_runtimes()
     python = next(runtime for runtime in services.runner.runtimes() if runtime.language == "python")
     if not python.installed:
         pytest.skip(f"no Python runtime here: {python.problem}")

@@ -9,7 +9,6 @@ from codecoach.runner.sandbox import Sandbox
 from codecoach.services import Services
 from codecoach.settings import Settings
 from codecoach.store.programs import Program, SourceFile
-from codecoach.ui import running
 from tests.pages.conftest import ROOT, texts
 
 BROKEN = 'names = ["a", "b"]\nprint(names[2])\n'
@@ -31,7 +30,6 @@ def program(services: Services, user: str) -> Program:
 def _installed_runtimes(services: Services) -> None:
     """Runtimes are where this machine's user has them, not in the test's own folder."""
     services.__dict__["runner"] = Sandbox(Settings(data_dir=services.settings.data_dir))
-    running.forget_runtimes()
 
 
 @pytest.fixture
