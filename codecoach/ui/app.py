@@ -2,8 +2,10 @@
 
 import asyncio
 import gc
+import importlib
 import logging
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
@@ -24,8 +26,9 @@ COLLECT_EVERY_S: Final = 20.0
 
 @asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[None]:  # noqa: ANN401 (Streamlit's App, of which nothing is used)
-    """Make ready what the first visitor would otherwise wait for; tidy up at the end."""
+    """Make ready what every page needs, then, already serving, what the first question needs; tidy up at the end."""
     await asyncio.to_thread(_prepare)
+    threading.Thread(target=_warm, name="warm", daemon=True).start()
     collecting = asyncio.create_task(_collect_garbage())
     try:
         yield
@@ -43,19 +46,28 @@ def show_script_error(error: Exception) -> bool:
 
 
 def _prepare() -> None:
-    import pandas  # noqa: F401 (Streamlit imports it in the first stream of a process, which takes 2 s)
-
     logging.basicConfig(
         level=session.services().settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    # The app starts also where a part does not work: the pages say which.
-    for step in (passwords.warm, session.services().warm, _make_first_admin):
-        try:
-            step()
-        except Exception:
-            log.exception("not everything works at start")
+    _attempt(_make_first_admin)
+
+
+def _warm() -> None:
+    """Import and start ahead; the first page does not wait for it."""
+    _attempt(passwords.warm)
+    _attempt(session.services().warm)
+    # Streamlit imports it in the first stream of a process, which takes a second.
+    _attempt(lambda: importlib.import_module("pandas"))
     gc.collect()
     gc.freeze()  # what is loaded now stays: no collection needs to walk it again
+
+
+def _attempt(step: Callable[[], object]) -> None:
+    """The app starts also where a part does not work: the pages say which."""
+    try:
+        step()
+    except Exception:
+        log.exception("not everything works at start")
 
 
 def _make_first_admin() -> None:
