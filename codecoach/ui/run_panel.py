@@ -191,7 +191,7 @@ def _draw_heading(record: RunRecord) -> None:
 
 def _figures(record: RunRecord) -> list[str]:
     figures = []
-    if record.signal:
+    if record.status == RunStatus.SIGNAL and record.signal:  # at a limit, and on Stop, the signal was ours
         figures.append(t("run_ui.by_signal", signal=record.signal))
     elif record.exit_code is not None:
         figures.append(t("run_ui.exit_code", code=record.exit_code))
@@ -218,8 +218,11 @@ def _draw_stream(label: str, recent: terminal.Shown) -> None:
         st.caption(label)
     if recent.hidden_lines:
         st.caption(f":material/more_vert: {t('run_ui.hidden', lines=f'{recent.hidden_lines:,}')}")
-    tall = recent.text.count("\n") >= _TALL_LINES
-    st.code(recent.text, language=None, wrap_lines=True, height=_BOX_PX if tall else "content")
+    if recent.text.count("\n") >= _TALL_LINES:
+        with st.container(height=_BOX_PX, border=False, autoscroll=True):  # its end says most
+            st.code(recent.text, language=None, wrap_lines=True)
+    else:
+        st.code(recent.text, language=None, wrap_lines=True)
 
 
 def _draw_files(record: RunRecord, key: str, bounded: bool) -> None:
