@@ -170,10 +170,12 @@ class SqliteTable:
             try:
                 yield connection
             except sqlite3.Error:
-                connection.close()
+                connection.close()  # whatever state it is in, nobody gets it again
                 raise
-            finally:
+            except BaseException:
                 self._give_back(connection, file)
+                raise
+            self._give_back(connection, file)
         except (sqlite3.Error, OSError) as error:
             raise _mapped(error) from error
 

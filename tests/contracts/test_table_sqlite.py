@@ -75,6 +75,22 @@ def test_another_file_in_its_place_is_read_at_once(table, path, tmp_path):
     assert table.get(KEY).data == {"n": 2}
 
 
+def test_it_works_again_once_what_was_wrong_has_passed(table, path, monkeypatch):
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.05)
+    table.put(Item(KEY, {"n": 1}))
+    table.close()  # the connection that waits for longer
+    table = SqliteTable(path)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="locked"):
+            table.put(Item(KEY, {"n": 2}))
+    other.close()
+    assert table.put(Item(KEY, {"n": 3})).version == 2
+    assert table.get(KEY).data == {"n": 3}
+    table.close()
+
+
 def test_what_is_no_database_is_an_error(table, path):
     path.parent.mkdir()
     path.write_text("not a database, whatever its name says " * 100)
