@@ -31,7 +31,7 @@ python=$(find_python)
 [ -n "$python" ] || wanted="$wanted python3 python3-venv"
 want bubblewrap bwrap
 want jq jq
-ls /usr/lib*/libseccomp.so.2 /usr/lib/*/libseccomp.so.2 >/dev/null 2>&1 || wanted="$wanted libseccomp2"
+[ -n "$(ls /usr/lib*/libseccomp.so.2 /usr/lib/*/libseccomp.so.2 2>/dev/null)" ] || wanted="$wanted libseccomp2"
 if [ "$for_tests" = test ]; then
     want chromium chromium
     want fonts-noto-cjk /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc
