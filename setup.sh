@@ -17,6 +17,10 @@ want() { # want PACKAGE COMMAND-OR-FILE
     if [ "${2#/}" != "$2" ]; then [ -e "$2" ] || wanted="$wanted $1"; else command -v "$2" >/dev/null 2>&1 || wanted="$wanted $1"; fi
 }
 
+want_library() { # want_library PACKAGE FILE
+    [ -n "$(ls /usr/lib*/"$2" /usr/lib/*/"$2" 2>/dev/null)" ] || wanted="$wanted $1"
+}
+
 # A Python that can make virtual environments: Debian splits `venv` from the interpreter.
 find_python() {
     for candidate in python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3; do
@@ -31,9 +35,10 @@ python=$(find_python)
 [ -n "$python" ] || wanted="$wanted python3 python3-venv"
 want bubblewrap bwrap
 want jq jq
-[ -n "$(ls /usr/lib*/libseccomp.so.2 /usr/lib/*/libseccomp.so.2 2>/dev/null)" ] || wanted="$wanted libseccomp2"
+want_library libseccomp2 libseccomp.so.2
 if [ "$for_tests" = test ]; then
     want chromium chromium
+    want_library libatomic1 libatomic.so.1 # the browser's driver is linked against it
     want fonts-noto-cjk /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc
     want default-jre-headless java
     want maven mvn

@@ -15,7 +15,7 @@ from codecoach.ui.icon_only import icon_only
 from codecoach.ui.reply import LiveReply, Surroundings
 from codecoach.ui.session import services, t
 
-PAGE_SIZE: Final = 50
+PAGE_SIZE: Final = 20  # a message costs 2 ms to draw; earlier ones are a click away
 
 _ASSISTANT: Final = "chat:assistant"
 _EDITING: Final = "chat:editing"
