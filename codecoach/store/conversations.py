@@ -21,6 +21,7 @@ GONE_KEPT_S = 24 * 3600
 SEARCHED_CONVERSATIONS = 200
 SEARCHED_MESSAGES = 1000
 _SEARCH_PAGE = 50
+_RUNS_AT_ONCE = 20
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class Conversations:
         self._change(owner, conversation_id, lambda old: dataclasses.replace(old, updated_at=self._clock()))
 
     def delete(self, owner: str, conversation_id: str) -> None:
-        """Delete a conversation with all that is in its thread; deleting what is not there is no error.
+        """Delete a conversation with all that is in its thread and the runs of its code; deleting what is not there is no error.
 
         It leaves the list at once. Its messages follow, a hundred at a time; should we die before the last, the next
         deletion of this owner finishes it.
@@ -160,9 +161,10 @@ class Conversations:
         return self._message(item) if item else None
 
     def delete_message(self, thread_id: str, message_id: str) -> None:
-        """Delete a message; deleting what is not there is no error. A reply that still streams stops."""
+        """Delete a message and the runs of its code; deleting what is not there is no error. A reply that still streams stops."""
         key = keys.message(thread_id, message_id)
         self._discard_streaming(thread_id, self._table.get(key))
+        self._delete_runs(thread_id, f"{message_id}.")
         self._large.delete(key)
 
     def delete_from(self, thread_id: str, message_id: str) -> None:
@@ -170,6 +172,7 @@ class Conversations:
         first = keys.message(thread_id, message_id)
         newest = self._table.query(first.partition, keys.MESSAGE, limit=1, newest_first=True).items
         self._discard_streaming(thread_id, *(item for item in newest if item.key.sort >= first.sort))
+        self._delete_runs(thread_id, first=message_id)
         self._large.delete_range(first.partition, keys.MESSAGE, first.sort)
         self._large.delete_range(first.partition, keys.PART + keys.MESSAGE, keys.PART + first.sort)
 
@@ -225,7 +228,23 @@ class Conversations:
                 ]
             )
 
+    def _delete_runs(self, thread_id: str, of: str = "", first: str = "") -> None:
+        """Delete the runs of code blocks whose "<message id>.<block>" starts with `of` and is not less than `first`."""
+        while True:
+            noted = self._table.query(
+                keys.thread(thread_id), keys.RAN + of, limit=_RUNS_AT_ONCE, newest_first=True
+            ).items
+            doomed = [item.key for item in noted if item.key.sort >= keys.RAN + first]
+            for key in doomed:
+                block = f"{thread_id}.{key.sort.removeprefix(keys.RAN)}"
+                for prefix in (keys.RUN, keys.PART):
+                    self._large.delete_range(keys.thread(block), prefix)
+                self._table.delete(key)
+            if len(doomed) < _RUNS_AT_ONCE:
+                return
+
     def _purge(self, thread_id: str) -> None:
+        self._delete_runs(thread_id)
         for prefix in (keys.MESSAGE, keys.RUN, keys.PART):
             self._large.delete_range(keys.thread(thread_id), prefix)
 

@@ -18,6 +18,7 @@
     thread#<id>          message#<message id>                message of a conversation or a program          -
     thread#<id>          program                             program of the Editor, whole                    -
     thread#<id>          run#<run id>                        record of a run                                 -
+    thread#<id>          ran#<message id>.<block>            this block of the message has runs, in a thread of its own   -
     thread#<id>          stop#<message id>                   somebody wants this reply stopped               1 minute
     thread#<id>          gone                                the conversation was deleted: nothing is saved  1 day
     (any)                part#<sort of its item>#<name>      part of a text too long for its item            -
@@ -45,6 +46,7 @@ PROGRAM = "program#"
 SIGN_IN = "sign-in#"
 MESSAGE = "message#"
 RUN = "run#"
+RAN = "ran#"
 PART = "part#"
 
 ACCOUNTS = "accounts"
@@ -121,6 +123,19 @@ def thread(thread_id: str) -> str:
 def explanations(program_id: str) -> str:
     """The id of the thread in which a program is explained; its own thread holds the repairs."""
     return f"{program_id}.explained"
+
+
+def block(thread_id: str, message_id: str, number: int) -> str:
+    """The id of the thread that holds the runs of a message's code block, the first being 0."""
+    return f"{thread_id}.{message_id}.{number}"
+
+
+def ran(block_thread_id: str) -> tuple[Key, Key] | None:
+    """Of a block's thread: (the message it is in, where is noted that the block has runs); None for any other thread."""
+    thread_id, *rest = block_thread_id.split(".")
+    if len(rest) != 2:  # noqa: PLR2004 - see `block`
+        return None
+    return message(thread_id, rest[0]), Key(thread(thread_id), RAN + ".".join(rest))
 
 
 def message(thread_id: str, message_id: str) -> Key:

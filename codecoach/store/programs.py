@@ -91,6 +91,7 @@ class RunRecord:
     status          a word of `runner.port.RunStatus`
     compile_output  what the compiler said, where there was one
     code_sha256     of the files that ran: tells whether the code has changed since
+    files_left_out  at least how many more files it left than `files`; see `RunResult`
     whole           False in lists, where long outputs are cut and the files' contents left out
     """
 
@@ -110,6 +111,7 @@ class RunRecord:
     files: tuple[ResultFile, ...] = ()
     compile_output: str = ""
     code_sha256: str = ""
+    files_left_out: int = 0
     whole: bool = True
 
 
@@ -171,11 +173,16 @@ class Programs:
         """Delete a program, its runs and what was said about it; another owner's is left alone."""
         if self.get(owner, program_id) is None:
             return
-        gone = Item(keys.gone(program_id), {}, expires_at=int(time.time()) + GONE_KEPT_S)
+        threads = (program_id, keys.explanations(program_id))
+        until = int(time.time()) + GONE_KEPT_S
         self._table.transact(
-            [Delete(keys.program(owner, program_id)), Delete(keys.program_body(program_id)), Put(gone)]
+            [
+                Delete(keys.program(owner, program_id)),
+                Delete(keys.program_body(program_id)),
+                *(Put(Item(keys.gone(thread), {}, expires_at=until)) for thread in threads),
+            ]
         )
-        for thread in (program_id, keys.explanations(program_id)):
+        for thread in threads:
             for prefix in (keys.MESSAGE, keys.RUN, keys.PART):
                 self._large.delete_range(keys.thread(thread), prefix)
 
@@ -183,10 +190,13 @@ class Programs:
         """Keep what came of a run; of more than `KEPT_RUNS` the oldest go.
 
         Result files are kept with their content up to 256 KB each and 1 MB together, others by name and size. What
-        belongs to a deleted program or conversation is not kept.
+        belongs to a deleted program or message is not kept.
         """
-        if self._table.get(keys.gone(thread)):
+        block = keys.ran(thread)
+        if self._table.get(keys.gone(thread)) or (block and not self._table.get(block[0])):
             return
+        if block:  # before any of it: what has no such note is not found when the message is deleted
+            self._table.put(Item(block[1], {}))
         files = _kept(record.files)
         outputs = {"stdout": record.stdout, "stderr": record.stderr, "compile_output": record.compile_output}
         for name, text in outputs.items():

@@ -11,6 +11,7 @@ from codecoach import languages
 from codecoach.chat.fences import Segment, Splitter, segments
 from codecoach.chat.messages import Message, MessageState
 from codecoach.models.port import Waiting
+from codecoach.store import keys
 from codecoach.store.programs import RunRecord
 from codecoach.ui import markup, notices, programs, run_panel, running
 from codecoach.ui.acting import attempt
@@ -210,7 +211,7 @@ def draw_actions(segment: Segment, place: Surroundings, message_id: str, block: 
     language = languages.from_fence(segment.info)
     if language is None:
         return
-    thread = f"{place.thread}.{message_id}.{block}"
+    thread = keys.block(place.thread, message_id, block)
     job = services().runs.find(thread)
     problem = running.why_not(language.id)
     opened = (place.owner, place.thread, message_id, language.id, segment.text)

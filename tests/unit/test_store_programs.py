@@ -107,10 +107,36 @@ def test_a_deleted_program_takes_its_runs_along(programs, table):
     programs.delete("ada", made.id)
     assert programs.get("ada", made.id) is None
     assert programs.list("ada") == ()
-    assert table.query(keys.thread(keys.explanations(made.id))).items == ()
     programs.add_run(made.id, record())  # a run that ends after the deletion
-    assert [item.key.sort for item in table.query(f"thread#{made.id}").items] == ["gone"]
+    Conversations(table).save(keys.explanations(made.id), said)  # and an explanation
+    for thread in (made.id, keys.explanations(made.id)):
+        assert [item.key.sort for item in table.query(keys.thread(thread)).items] == ["gone"]
     assert programs.get("ada", "../nonsense") is None
+
+
+@pytest.mark.parametrize("way", ["conversation", "message", "from"])
+def test_runs_of_a_block_go_with_what_they_stand_in(programs, table, way):
+    conversations = Conversations(table)
+    made = conversations.create("ada", "plain")
+    messages = [
+        Message(keys.time_ordered_id(), role, "x", datetime.now(UTC)) for role in (Role.USER, Role.ASSISTANT, Role.USER)
+    ]
+    for message in messages:
+        conversations.save(made.id, message)
+    kept, gone = (keys.block(made.id, message.id, 0) for message in messages[:2])
+    for thread in (kept, gone):
+        programs.add_run(thread, record(stdout="x" * 100_000, files=(ResultFile("a", 1, b"a"),)))
+    if way == "conversation":
+        conversations.delete("ada", made.id)
+    elif way == "message":
+        conversations.delete_message(made.id, messages[1].id)
+    else:
+        conversations.delete_from(made.id, messages[1].id)
+    programs.add_run(gone, record())  # a run that ends after the deletion
+    assert table.query(keys.thread(gone)).items == ()
+    assert len(programs.runs(kept)) == (0 if way == "conversation" else 1)
+    noted = table.query(keys.thread(made.id), keys.RAN).items
+    assert len(noted) == (0 if way == "conversation" else 1)
 
 
 def test_a_run_comes_back_as_it_was(programs):
