@@ -177,6 +177,9 @@ class RunJob:
         except StoreError as error:
             log.warning("run %s could not be recorded: %s", self.id, error)
             self.unsaved = error
+        except Exception as error:  # whatever it is, the job must end
+            self.unsaved = StoreError(detail=type(error).__name__)
+            log.exception("run %s could not be recorded: %s", self.id, self.unsaved)
 
     def _text(self, stream: Stream) -> str:
         with self._changed:
@@ -214,7 +217,7 @@ class Runs:
         """Start a run. `session` is the user session whose simulated AWS the program reaches.
 
         The job gets an id that sorts by time, whatever `request.job_id` says, because records are listed by it.
-        Raises `InputRefused` where a run is under way in this thread. What goes wrong later is the job's `error`. `InputRefused` where a run is under way in this thread. What goes wrong later is the job's `error`.
+        Raises `InputRefused` where a run is under way in this thread. What goes wrong later is the job's `error`.
         """
         job = RunJob(
             self._runner, self._simulated, self._store, thread, replace(request, job_id=keys.time_ordered_id())
@@ -255,6 +258,7 @@ def recorded(request: RunRequest, result: RunResult, at: datetime) -> RunRecord:
         peak_memory_bytes=result.run.peak_memory_bytes,
         reason=result.reason,
         files=tuple(ResultFile(file.name, file.size_bytes, file.content) for file in result.files),
+        files_left_out=result.files_left_out,
         compile_output=result.compile.stdout + result.compile.stderr if result.compile else "",
         code_sha256=code_sha256(request.files),
     )

@@ -83,21 +83,28 @@ def exit_code(result: RunResult) -> int:
     if result.status in EXIT_CODES:
         return EXIT_CODES[result.status]
     if result.run.signal:
-        return 128 + int(signal.Signals[result.run.signal])
+        return 128 + _number(result.run.signal)
     return result.run.exit_code or 0
+
+
+def _number(signal_name: str) -> int:
+    """Of a signal by its name; real-time signals have none but their number (`SIG35`)."""
+    known = signal.Signals.__members__.get(signal_name)
+    return int(known or signal_name.removeprefix("SIG"))
 
 
 def as_object(result: RunResult, tell: Tell) -> dict[str, object]:
     """The JSON form of a result.
 
     {"status", "exit_code", "signal", "stdout", "stderr", "truncated", "wall_s", "cpu_s", "peak_memory_bytes",
-     "reason": sentence|null, "files": [{"name", "size_bytes"}], "compile": {the same eight of the stage}|null}
+     "reason": sentence|null, "files": [{"name", "size_bytes"}], "files_left_out", "compile": {the same eight of the stage}|null}
     """
     return {
         "status": str(result.status),
         **_stage(result.run),
         "reason": tell(result.reason) if result.reason else None,
         "files": [{"name": file.name, "size_bytes": file.size_bytes} for file in result.files],
+        "files_left_out": result.files_left_out,
         "compile": _stage(result.compile) if result.compile else None,
     }
 

@@ -165,6 +165,8 @@ def draw_record(record: RunRecord, key: str) -> None:
             st.caption(t("run_ui.no_output"))
         if record.truncated:
             st.caption(f":material/content_cut: {t('run_ui.truncated')}")
+        if record.files_left_out:
+            st.caption(f":material/folder_off: {t('run_ui.files_left_out', number=record.files_left_out)}")
         _draw_files(record, key, bounded=not all(recent.complete for _, recent in streams))
 
 

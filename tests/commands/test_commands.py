@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from codecoach.local import program
 from codecoach.local.scripted import ScriptedServer
 from codecoach.runner import packages
+from codecoach.runner.port import RunResult, RunStatus, StageResult
 from codecoach.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +64,7 @@ def test_run_prints_one_result_object(codecoach, tmp_path):
     result = json.loads(done.stdout)
     assert result.keys() == {
         *("status", "exit_code", "signal", "stdout", "stderr", "truncated", "wall_s", "cpu_s", "peak_memory_bytes"),
-        *("reason", "files", "compile"),
+        *("reason", "files", "files_left_out", "compile"),
     }
     assert (result["status"], result["exit_code"], result["stdout"], result["reason"]) == ("ok", 0, "done\n", None)
     assert result["files"] == [{"name": "out.txt", "size_bytes": 5}]
@@ -83,6 +85,11 @@ def test_run_reports_a_time_out_as_timeout_does(codecoach, tmp_path):
 def test_run_reports_a_signal_as_a_shell_does(codecoach, tmp_path):
     (tmp_path / "main.py").write_text("import os; os.kill(os.getpid(), 11)")
     assert codecoach("run", "main.py").returncode == 128 + 11
+
+
+def test_a_signal_that_has_no_name_is_reported_by_its_number():
+    killed = StageResult(None, "SIG35", "", "", False, 0.1)
+    assert program.exit_code(RunResult(RunStatus.SIGNAL, killed)) == 163
 
 
 def test_run_with_a_simulated_aws(codecoach, tmp_path):

@@ -238,14 +238,16 @@ def test_a_file_that_a_run_left_can_be_had_and_a_bad_picture_is_not_shown(servic
     made = conversation_with(services, user, said(services, "Plot"), replied(services, CODE))
     message = services.conversations.messages(made).messages[-1]
     files = (ResultFile("plot.png", 9, b"not a png"), ResultFile("table.csv", 3, b"a,b"), ResultFile("big.bin", 10**7))
+    printed = "\x1b[32mdone\x1b[0m\n"
     record = RunRecord(
-        "1", datetime.now(UTC), "python", "ok", 0, None, "\x1b[32mdone\x1b[0m\n", "", False, 0.1, files=files
+        "1", datetime.now(UTC), "python", "ok", 0, None, printed, "", False, 0.1, files=files, files_left_out=7
     )
     services.programs.add_run(f"{made}.{message.id}.0", record)
     test = chat(sid, made)
     assert test.code[1].value == "done"
     assert "too large or damaged" in texts(test)
     assert "big.bin" in texts(test)
+    assert "7 or more" in texts(test)
     assert [button.label for button in test.get("download_button")] == ["plot.png (9 B)", "table.csv (3 B)"]
 
 

@@ -8,7 +8,14 @@ import pytest
 from codecoach.aws.simulated import SimulatedAws
 from codecoach.coach import runs as runs_module
 from codecoach.coach.runs import LIVE_CHARS, Runs, code_sha256
-from codecoach.errors import InputRefused, RunnerUnavailable, SandboxUnavailable, SimulationError, StoreUnavailable
+from codecoach.errors import (
+    InputRefused,
+    RunnerUnavailable,
+    SandboxUnavailable,
+    SimulationError,
+    StoreError,
+    StoreUnavailable,
+)
 from codecoach.runner.credentials import AwsAccess, AwsMode
 from codecoach.runner.port import (
     File,
@@ -83,12 +90,18 @@ def runs(programs, *events) -> Runs:
 
 
 def test_a_run_is_recorded_with_what_it_printed(programs):
-    result = ended(stdout="1\n", files=(File("a.txt", b"a"),), compile=StageResult(0, None, "", "note", False, 1.0))
+    result = ended(
+        stdout="1\n",
+        files=(File("a.txt", b"a"),),
+        compile=StageResult(0, None, "", "note", False, 1.0),
+        files_left_out=2,
+    )
     job = runs(programs, StageChanged("run"), OutputChunk("stdout", "1\n"), result).start("p", request(), "s")
     assert job.join(10)
     assert (job.stage, job.result, job.error, job.stdout) == ("done", result, None, "1\n")
     stored = programs.run("p", job.id)
     assert stored == job.record
+    assert stored.files_left_out == 2
     assert (stored.stdout, stored.compile_output, stored.files[0].content) == ("1\n", "note", b"a")
     assert stored.code_sha256 == code_sha256(request().files)
 
@@ -192,6 +205,17 @@ def test_a_store_that_fails_does_not_hide_the_result(programs):
     assert job.join(10)
     assert job.result.status is RunStatus.OK
     assert isinstance(job.unsaved, StoreUnavailable)
+
+
+def test_a_run_ends_whatever_happens_to_its_record(programs):
+    class Odd:
+        def add_run(self, thread, record):
+            raise ValueError("of a kind that nobody thought of")
+
+    job = Runs(StepRunner(ended()), SimulatedAws(), Odd()).start("p", request(), "s")
+    assert job.join(10)
+    assert job.result.status is RunStatus.OK
+    assert isinstance(job.unsaved, StoreError)
 
 
 def test_without_a_simulated_aws_programs_that_need_none_still_run(programs):

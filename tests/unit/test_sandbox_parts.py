@@ -95,6 +95,18 @@ def test_only_regular_files_with_one_link_are_collected(tmp_path):
     assert (found.files, found.left_out) == ([File("plain", b"1")], 5)
 
 
+def test_what_went_in_and_was_not_changed_is_no_result_however_large(tmp_path):
+    (tmp_path / "data").write_bytes(b"x" * 2000)
+    (tmp_path / "main").write_bytes(b"m")
+    (tmp_path / "new").write_bytes(b"n")
+    known = {"data": b"x" * 2000, "main": b"m"}
+    assert collected(tmp_path, known=known, files=1).left_out == 0
+    (tmp_path / "data").write_bytes(b"y" * 2000)
+    (tmp_path / "main").write_bytes(b"M")
+    found = collected(tmp_path, known=known)
+    assert ([file.name for file in found.files], found.left_out) == (["main", "new"], 1)
+
+
 def test_what_tools_leave_and_what_is_too_deep_is_no_result(tmp_path):
     deep = tmp_path / Path(*"abcdefghij")
     deep.mkdir(parents=True)

@@ -32,7 +32,13 @@ def collect(folder_fd: int, known: dict[str, bytes], max_files: int, max_bytes: 
     room = max_bytes
     for seen, (name, fd) in enumerate(_regular_files(folder_fd, "", 0, found)):
         try:
-            if seen >= _ENTRIES_READ or len(found.files) >= max_files:
+            if seen >= _ENTRIES_READ:
+                found.left_out += 1
+                break
+            # Before the bounds: what went into the run may be larger than what may come out of it.
+            if name in known and _content(fd, len(known[name])) == known[name]:
+                continue
+            if len(found.files) >= max_files:
                 found.left_out += 1
                 break
             content = _content(fd, room)
@@ -40,7 +46,7 @@ def collect(folder_fd: int, known: dict[str, bytes], max_files: int, max_bytes: 
             os.close(fd)
         if content is None:
             found.left_out += 1
-        elif known.get(name) != content:
+        else:
             found.files.append(File(name, content))
             room -= len(content)
     found.files.sort(key=lambda file: file.name)
@@ -52,6 +58,7 @@ def _content(fd: int, room: int) -> bytes | None:
     if os.fstat(fd).st_size > room:
         return None
     parts = []
+    os.lseek(fd, 0, os.SEEK_SET)
     while part := os.read(fd, 1024 * 1024):
         parts.append(part)
     return b"".join(parts)
