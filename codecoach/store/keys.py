@@ -133,7 +133,7 @@ def block(thread_id: str, message_id: str, number: int) -> str:
 def ran(block_thread_id: str) -> tuple[Key, Key] | None:
     """Of a block's thread: (the message it is in, where is noted that the block has runs); None for any other thread."""
     thread_id, *rest = block_thread_id.split(".")
-    if len(rest) != 2:  # noqa: PLR2004 - see `block`
+    if len(rest) != 2:  # as `block` makes them
         return None
     return message(thread_id, rest[0]), Key(thread(thread_id), RAN + ".".join(rest))
 
