@@ -5,6 +5,7 @@ The loop ends when nothing changes any more, or when Streamlit ends the script r
 itself goes on either way, and the next script run attaches to it again.
 """
 
+import time
 from typing import Final, Protocol
 
 import streamlit as st
@@ -38,11 +39,15 @@ class Following:
     def until_done(self) -> bool:
         """Draw until nothing changes any more; False where there was nothing to follow."""
         followed = bool(self._parts)
+        looked_at = 0.0
         while self._parts:
             current, self._parts = self._parts, []
             self._parts = [part for part in current if part.refresh()] + self._parts
             if self._parts:
-                # Only access to Streamlit lets it end the script run: without this line a Stop could wait for the model.
-                st.session_state.get("live")
+                now = time.monotonic()
+                if now - looked_at > TICK_S:
+                    # Only access to Streamlit lets it end the script run: without it a Stop could wait for the model.
+                    looked_at = now
+                    st.session_state.get("live")
                 self._parts[0].wait(TICK_S)
         return followed

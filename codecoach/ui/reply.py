@@ -75,7 +75,7 @@ class LiveReply:
         self._on_done = on_done
         self._splitter = Splitter()
         self._fed = self._drawn = self._blocks = 0
-        self._status_words = ""
+        self._status: tuple[bool, int] | None = None  # whether there is text; seconds to wait
         self._open_text: tuple[Segment, ...] = ()
         self._finished = st.container()
         self._open = st.empty()
@@ -125,13 +125,15 @@ class LiveReply:
 
     def _draw_status(self) -> None:
         waiting = self._source.waiting
+        seconds = int(waiting.seconds) + 1 if waiting else 0
+        status = (bool(self._fed), seconds)
+        if status == self._status:
+            return
+        self._status = status
         if waiting:
-            words = f":orange[{t('chat.throttled', seconds=int(waiting.seconds) + 1, attempt=waiting.attempt)}]"
+            self._below.markdown(f":orange[{t('chat.throttled', seconds=seconds, attempt=waiting.attempt)}]")
         else:
-            words = f":gray[:shimmer[{t('chat.writing') if self._fed else t('chat.thinking')}]]"
-        if words != self._status_words:
-            self._status_words = words
-            self._below.markdown(words)
+            self._below.markdown(f":gray[:shimmer[{t('chat.writing') if self._fed else t('chat.thinking')}]]")
 
 
 class StoredReply:
