@@ -25,6 +25,7 @@ import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -210,8 +211,9 @@ def main() -> None:
     nursery = Nursery(_warm(options.region), options.sessions, options.idle_s)
     gc.collect()
     gc.freeze()
-    _answer({"pid": os.getpid()})
-    _serve(nursery)
+    with suppress(ConnectionError):  # the app may be gone with our words unread
+        _answer({"pid": os.getpid()})
+        _serve(nursery)
 
 
 def _serve(nursery: Nursery) -> None:

@@ -89,6 +89,22 @@ def test_another_region_has_a_default_vpc_and_nothing_else(simulated):
     assert names(address, "eu-west-1") == []
 
 
+def test_the_parent_ends_without_a_word_when_the_app_goes_before_it_is_warm():
+    ours, theirs = socket.socketpair()
+    with theirs:
+        command = [sys.executable, "-m", "codecoach.aws.moto_nursery", "--region", "us-east-1"]
+        parent = subprocess.Popen(
+            [*command, "--sessions", "1", "--idle-s", "60"],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=subprocess.PIPE,
+        )
+    ours.recv(1, socket.MSG_PEEK)  # its first words have come, and nobody reads them
+    ours.close()
+    assert parent.communicate(timeout=30)[1] == b""
+    assert parent.returncode == 0
+
+
 def test_sessions_do_not_see_one_another(simulated):
     client("s3", simulated.endpoint("one")).create_bucket(Bucket="mine")
     assert "mine" not in [b["Name"] for b in client("s3", simulated.endpoint("two")).list_buckets()["Buckets"]]
