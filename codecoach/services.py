@@ -1,7 +1,10 @@
 """Builds everything from the settings; the only file that names adapter classes."""
 
 import logging
+import threading
+import time
 from functools import cached_property
+from typing import TypeVar
 
 from codecoach.aws.simulated import SimulatedAws
 from codecoach.coach.coach import Coach
@@ -31,16 +34,43 @@ log = logging.getLogger(__name__)
 DATABASE = "codecoach.sqlite"
 
 
+T = TypeVar("T")
+
+
+class part(cached_property[T]):  # noqa: N801 - used as a decorator
+    """A property that is built once, however many threads ask for it, and again by the next who asks where that failed.
+
+    Who waited while it failed gets the same error: else each of them in turn would wait for a service that is away.
+    """
+
+    def __get__(self, services: "Services", owner: type | None = None) -> T:  # type: ignore[override]
+        if services is None:
+            return self  # as every property, asked of the class
+        name, asked_at = self.attrname or "", time.monotonic()
+        # Parts use one another in one direction only, so these locks cannot wait for each other in a circle.
+        with services.building[name]:
+            failed = services.failed.get(name)
+            if failed and failed[0] >= asked_at:
+                raise failed[1]
+            try:
+                return super().__get__(services, owner)
+            except Exception as error:
+                services.failed[name] = (time.monotonic(), error)
+                raise
+
+
 class Services:
     """All parts, each built when it is first asked for, so that a short command pays only for what it uses.
 
-    The web app calls `warm` once, before its threads start; after that every part is safe to use from any thread.
+    Every part may be asked for and used from any thread. The web app calls `warm` once, so that nobody waits.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.building = {name: threading.RLock() for name in _parts()}
+        self.failed: dict[str, tuple[float, Exception]] = {}
 
-    @cached_property
+    @part
     def table(self) -> Table:
         if self.settings.backend is Backend.AWS or self.settings.dynamodb_endpoint_url:
             client = dynamodb.client(self.settings.region, self.settings.dynamodb_endpoint_url or None)
@@ -48,63 +78,63 @@ class Services:
             return dynamodb.DynamoTable(client, self.settings.table)
         return SqliteTable(self.settings.data_dir / DATABASE)
 
-    @cached_property
+    @part
     def accounts(self) -> Accounts:
         return Accounts(self.table)
 
-    @cached_property
+    @part
     def sign_ins(self) -> SignIns:
         return SignIns(self.table, self.settings.session_days)
 
-    @cached_property
+    @part
     def preferences(self) -> Preferences:
         return Preferences(self.table)
 
-    @cached_property
+    @part
     def conversations(self) -> Conversations:
         return Conversations(self.table)
 
-    @cached_property
+    @part
     def templates(self) -> Templates:
         return Templates(self.table)
 
-    @cached_property
+    @part
     def programs(self) -> Programs:
         return Programs(self.table)
 
-    @cached_property
+    @part
     def clients(self) -> clients.Clients:
         return clients.clients(self.settings)
 
-    @cached_property
+    @part
     def model(self) -> Model:
         return ConverseModel(self.clients.runtime, self.clients.control)
 
-    @cached_property
+    @part
     def directory(self) -> ModelDirectory:
         return BedrockDirectory(self.clients.control)
 
-    @cached_property
+    @part
     def runner(self) -> Runner:
         return Sandbox(self.settings)
 
-    @cached_property
+    @part
     def simulated(self) -> SimulatedAws:
         return SimulatedAws(self.settings.region)
 
-    @cached_property
+    @part
     def generations(self) -> Generations:
         return Generations(self.model, self.conversations)
 
-    @cached_property
+    @part
     def coach(self) -> Coach:
         return Coach(self.conversations, self.generations, self.settings)
 
-    @cached_property
+    @part
     def fixer(self) -> Fixer:
         return Fixer(self.conversations, self.generations, self.settings)
 
-    @cached_property
+    @part
     def runs(self) -> Runs:
         return Runs(self.runner, self.simulated, self.programs)
 
@@ -149,13 +179,16 @@ class Services:
     def close(self) -> None:
         """End what runs, in the order in which the parts use one another."""
         for name in ("generations", "runs", "runner", "simulated", "table"):
-            part = self.__dict__.get(name)
-            if part is not None and hasattr(part, "close"):
-                part.close()
+            close = getattr(self.__dict__.get(name), "close", None)
+            try:
+                if close:
+                    close()
+            except Exception:  # the others must end all the same
+                log.exception("%s could not be closed", name)
 
 
 def _parts() -> list[str]:
-    return [name for name, value in vars(Services).items() if isinstance(value, cached_property)]
+    return [name for name, value in vars(Services).items() if isinstance(value, part)]
 
 
 def build(settings: Settings) -> Services:
