@@ -36,6 +36,7 @@ python=$(find_python)
 want bubblewrap bwrap
 want jq jq
 want_library libseccomp2 libseccomp.so.2
+want_library libgomp1 libgomp.so.1 # the local model's engine is linked against it
 if [ "$for_tests" = test ]; then
     want chromium chromium
     want_library libatomic1 libatomic.so.1 # the browser's driver is linked against it
