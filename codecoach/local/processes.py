@@ -13,6 +13,8 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 STOP_WITHIN_S = 5.0
+PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
 _log = logging.getLogger(__name__)
 
 
@@ -69,23 +71,27 @@ class Child:
 
 
 class Kept:
-    """A child that `check` starts again when it has ended by itself, with growing pauses."""
+    """A child that `check` starts again when it has ended by itself, with pauses that grow unless it had lived for a while."""
 
     def __init__(self, start: Callable[[], Child]) -> None:
         self._start = start
         self._child = start()
-        self._pause_s = 1.0
+        self._started_at = time.monotonic()
+        self._pause_s = PAUSE_S
         self._start_at = 0.0
 
     def check(self) -> None:
         if self._child.exit_code is None:
             return
+        now = time.monotonic()
         if not self._start_at:
+            if now - self._started_at > LONGEST_PAUSE_S:
+                self._pause_s = PAUSE_S
             _log.error("a part ended with code %s; again in %.0f s", self._child.exit_code, self._pause_s)
-            self._start_at = time.monotonic() + self._pause_s
-        elif time.monotonic() >= self._start_at:
-            self._child, self._start_at = self._start(), 0.0
-            self._pause_s = min(self._pause_s * 2, 60.0)
+            self._start_at = now + self._pause_s
+        elif now >= self._start_at:
+            self._child, self._started_at, self._start_at = self._start(), now, 0.0
+            self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
 
     def stop(self) -> None:
         self._child.stop()

@@ -23,6 +23,9 @@ def _file(data_dir: Path) -> Path:
 
 
 def announce(data_dir: Path, running: Running) -> None:
+    """Let the other commands find this process, unless they find another one already."""
+    if find(data_dir):
+        return
     _file(data_dir).write_text(json.dumps(asdict(running)), "utf-8")
 
 

@@ -31,10 +31,11 @@ Say = Callable[..., None]
 """Called as `say(key, **values)` with a key of the `[cli]` texts."""
 
 
-def up(settings: Settings, say: Say, one_time_password: Callable[[], str | None]) -> int:
+def up(settings: Settings, say: Say, one_time_password: Callable[[bool], str | None]) -> int:
     """Run until Ctrl-C or SIGTERM; returns the exit code.
 
-    one_time_password  makes sure that there is an administrator; its password where nobody has signed in with it yet
+    one_time_password  makes sure that there is an administrator; its password where nobody has signed in with it yet,
+                       (given False it leaves alone what another CodeCoach may have printed)
     """
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -42,13 +43,17 @@ def up(settings: Settings, say: Say, one_time_password: Callable[[], str | None]
     with ExitStack() as parts:
         endpoint_url, endpoint = _start_endpoint(settings, parts)
         url, web = _start_web(settings, endpoint_url, say, parts)
-        password = one_time_password()
+        other = running.find(settings.data_dir)
+        password = one_time_password(other is None)
         if not _answers(f"{url}/healthz", web, stopping):
             say("cli.up.web_failed", log=_log_file(settings, "web"))
             return 1
-        running.announce(settings.data_dir, running.Running(os.getpid(), url, endpoint_url))
-        parts.callback(running.withdraw, settings.data_dir)
-        _greet(url, settings, password, say)
+        if not stopping.is_set():
+            running.announce(settings.data_dir, running.Running(os.getpid(), url, endpoint_url))
+            parts.callback(running.withdraw, settings.data_dir)
+            _greet(url, settings, password, say)
+            if other:
+                say("cli.up.another", url=other.url)
         while not stopping.wait(CHECK_EVERY_S):
             if web.exit_code is not None:
                 say("cli.up.web_ended", log=_log_file(settings, "web"))
@@ -102,13 +107,13 @@ def _reachable(host: str) -> str:
 
 
 def _answers(url: str, web: Child, stopping: threading.Event) -> bool:
-    """Wait until the app answers; False when it ended or took too long."""
+    """Wait until the app answers or is to stop; False when it ended or took too long."""
     deadline = time.monotonic() + START_WITHIN_S
     while time.monotonic() < deadline and web.exit_code is None and not stopping.is_set():
-        try:
-            return requests.get(url, timeout=2).ok
-        except requests.RequestException:
-            time.sleep(0.05)
+        with suppress(requests.RequestException):
+            if requests.get(url, timeout=2).ok:
+                return True
+        time.sleep(0.05)
     return stopping.is_set()
 
 

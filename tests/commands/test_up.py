@@ -14,8 +14,12 @@ import psutil
 import pytest
 import requests
 
+from codecoach.local import running
 from codecoach.local.ports import any_free
 from codecoach.local.scripted import ScriptedServer
+from codecoach.services import Services
+from codecoach.settings import Settings
+from codecoach.ui.passwords import check_password
 
 ROOT = Path(__file__).parents[2]
 
@@ -85,15 +89,15 @@ def gone(processes: list[psutil.Process]) -> bool:
 
 
 def test_it_says_where_it_is_and_how_to_sign_in_and_ends_with_all_its_parts(up):
-    running = up(CODECOACH_PORT=str(any_free()))
-    url = running.until(r"http://localhost:\d+")[0]
-    password = running.until(r"admin@demo\.com .* password\s+(\S+)")[1]
+    app = up(CODECOACH_PORT=str(any_free()))
+    url = app.until(r"http://localhost:\d+")[0]
+    password = app.until(r"admin@demo\.com .* password\s+(\S+)")[1]
     assert len(password) >= 8
     assert requests.get(f"{url}/healthz", timeout=10).ok
-    family = running.family()
+    family = app.family()
     assert len(family) >= 2
-    running.process.send_signal(signal.SIGINT)
-    assert running.process.wait(20) == 0
+    app.process.send_signal(signal.SIGINT)
+    assert app.process.wait(20) == 0
     assert gone(family)
 
 
@@ -102,26 +106,53 @@ def test_a_taken_port_is_said_and_the_next_one_used(up):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        running = up(CODECOACH_PORT=str(port))
-        assert str(port) in running.until(r"is taken")[0] + running.said
-        url = running.until(r"http://localhost:\d+")[0]
+        app = up(CODECOACH_PORT=str(port))
+        assert str(port) in app.until(r"is taken")[0] + app.said
+        url = app.until(r"http://localhost:\d+")[0]
         assert not url.endswith(str(port))
 
 
+def test_a_second_one_on_the_same_data_leaves_the_first_its_password_and_its_place(up, tmp_path):
+    port = any_free()
+    first = up(CODECOACH_PORT=str(port))
+    url = first.until(r"http://localhost:\d+")[0]
+    password = first.until(r"admin@demo\.com .* password\s+(\S+)")[1]
+    first.until(r"Ctrl-C")
+    second = up(CODECOACH_PORT=str(port))
+    second.until(rf"also served at {url}")
+    assert "password" not in second.said
+    store = Services(Settings(data_dir=tmp_path / "data"))
+    assert check_password(password, store.accounts.get("admin@demo.com").password_hash)
+    store.close()
+    second.process.send_signal(signal.SIGINT)
+    assert second.process.wait(20) == 0
+    assert running.find(tmp_path / "data").url == url
+
+
+def test_one_that_is_stopped_while_it_starts_says_no_address_and_leaves_nothing_behind(up):
+    starting = up(CODECOACH_PORT=str(any_free()))
+    while len(family := starting.family()) < 2:
+        time.sleep(0.02)
+    starting.process.send_signal(signal.SIGINT)
+    assert starting.process.wait(20) == 0
+    assert "http://localhost" not in starting.process.stdout.read()
+    assert gone(family)
+
+
 def test_nothing_stays_behind_when_it_is_killed(up):
-    running = up(CODECOACH_PORT=str(any_free()))
-    running.until(r"http://localhost:\d+")
-    family = running.family()
-    running.process.kill()
+    app = up(CODECOACH_PORT=str(any_free()))
+    app.until(r"http://localhost:\d+")
+    family = app.family()
+    app.process.kill()
     assert gone(family)
 
 
 def test_other_commands_find_it_while_it_is_up(up, tmp_path, bedrock):
-    running = up(CODECOACH_PORT=str(any_free()))
-    url = running.until(r"http://localhost:\d+")[0]
-    running.until(r"Ctrl-C")
+    app = up(CODECOACH_PORT=str(any_free()))
+    url = app.until(r"http://localhost:\d+")[0]
+    app.until(r"Ctrl-C")
     told = json.loads((tmp_path / "data" / "up.json").read_text())
     assert (told["url"], told["bedrock_endpoint_url"]) == (url, bedrock.url)
-    running.process.send_signal(signal.SIGTERM)
-    assert running.process.wait(20) == 0
+    app.process.send_signal(signal.SIGTERM)
+    assert app.process.wait(20) == 0
     assert not (tmp_path / "data" / "up.json").exists()
