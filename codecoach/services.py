@@ -12,7 +12,7 @@ from codecoach.coach.fix import Fixer
 from codecoach.coach.generation import Generations
 from codecoach.coach.runs import Runs
 from codecoach.errors import ModelNotFound
-from codecoach.models import clients, converse
+from codecoach.models import catalogue, clients, converse
 from codecoach.models.converse import ConverseModel
 from codecoach.models.directory import BedrockDirectory
 from codecoach.models.port import Model, ModelDirectory
@@ -140,12 +140,15 @@ class Services:
 
     @property
     def default_model_id(self) -> str:
-        """The model of whoever has not chosen one: the settings' own, else the first that the directory offers.
+        """The model of whoever has not chosen one: the settings' own, else the local one, in AWS the catalogue's first pick.
 
-        Raises `ModelError` where the directory does not answer.
+        Raises `ModelError` where the local endpoint does not say what it serves.
         """
         if self.settings.model:
             return self.settings.model
+        if self.settings.backend is Backend.AWS:
+            # Not asked of the account: it may not be allowed to list models, and a page waits for this.
+            return catalogue.profile_id(catalogue.CURRENT_PICKS[0], self.settings.region)
         cards = self.directory.cards()
         if not cards:
             raise ModelNotFound(model="", detail="the list of models is empty")
