@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from codecoach.errors import SettingsWrong
@@ -122,6 +122,19 @@ class Settings(BaseSettings):
         "",
         description="Header in which a proxy that you trust gives the visitor's address (`CloudFront-Viewer-Address`, or `X-Forwarded-For`, whose last entry counts). Failed sign-ins are counted by it. Empty: the address of the connection.",
     )
+
+    @field_validator("data_dir", "cache_dir")
+    @classmethod
+    def _absolute(cls, folder: Path) -> Path:
+        return folder.expanduser().absolute()
+
+    def as_environment(self) -> dict[str, str]:
+        """The variables that give a process in another folder, where it finds no `.env`, these same settings."""
+        given = {name: getattr(self, name) for name in sorted(self.model_fields_set)}
+        shown = {
+            name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in given.items()
+        }
+        return {PREFIX + name.upper(): str(value) for name, value in shown.items()}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

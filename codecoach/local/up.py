@@ -92,7 +92,7 @@ def _start_web(settings: Settings, endpoint_url: str, say: Say, parts: ExitStack
         say("cli.up.port_taken", wanted=settings.port, used=port)
     argv = [sys.executable, "-m", "streamlit", "run", "Home.py"]
     argv += ["--server.port", str(port), "--server.address", settings.host, "--server.headless", "true"]
-    environment = {PREFIX + "BEDROCK_ENDPOINT_URL": endpoint_url} if endpoint_url else {}
+    environment = settings.model_copy(update={"bedrock_endpoint_url": endpoint_url}).as_environment()
     web = Child(argv, environment, _log_file(settings, "web"), ROOT)
     parts.callback(web.stop)
     return f"http://{_reachable(settings.host)}:{port}", web
@@ -102,7 +102,9 @@ def _reachable(host: str) -> str:
     """A name under which a browser on this machine finds the app."""
     with suppress(ValueError):
         address = ip_address(host)
-        return "localhost" if address.is_loopback or address.is_unspecified else host
+        if address.is_loopback or address.is_unspecified:
+            return "localhost"
+        return f"[{host}]" if address.version == 6 else host
     return host
 
 

@@ -63,3 +63,18 @@ def test_the_readme_shows_every_setting_as_it_is():
     begin = readme.index("<!-- settings:")
     shown = readme[readme.index("-->", begin) + 3 : readme.index("<!-- end of settings -->")]
     assert shown.strip() == settings.markdown()
+
+
+def test_a_process_in_another_folder_is_given_the_same_settings(monkeypatch, tmp_path):
+    (tmp_path / ".env").write_text(
+        "CODECOACH_PORT=9000\nCODECOACH_DATA_DIR=here\nCODECOACH_BACKEND=aws\nCODECOACH_LOCAL_MODEL_KEY=s3cret\n"
+    )
+    monkeypatch.setenv("CODECOACH_CACHE_DIR", "~/cache")
+    ours = settings.load()
+    assert (ours.data_dir, ours.cache_dir) == (tmp_path / "here", Path.home() / "cache")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    for name, value in ours.as_environment().items():
+        monkeypatch.setenv(name, value)
+    assert settings.load() == ours
