@@ -86,8 +86,14 @@ class DynamoTable:
             version = int(answer["Attributes"]["version"]["N"])
         else:
             put = self._writing().put(item, expected_version)
-            _write(lambda: self._client.put_item(**put))
             version = expected_version + 1
+            try:
+                _write(lambda: self._client.put_item(**put))
+            except VersionConflict as conflict:
+                # Where an answer got lost, boto3 repeats the request, and that conflicts with its own first try.
+                wanted = Item(item.key, item.data, version, item.expires_at)
+                if not (_was_repeated(conflict.__cause__) and self.get(item.key) == wanted):
+                    raise
         return Item(item.key, item.data, version, item.expires_at)
 
     def delete(self, key: Key, expected_version: int | None = None) -> None:
@@ -248,6 +254,11 @@ def _mapped(error: ClientError | BotoCoreError) -> StoreError:
         if codes & _REFUSALS:
             return ItemRefused(detail=error.response["Error"].get("Message", ""))
     return StoreUnavailable(detail=f"DynamoDB: {error}")
+
+
+def _was_repeated(error: BaseException | None) -> bool:
+    """Whether boto3 itself sent the request more than once."""
+    return isinstance(error, ClientError) and error.response["ResponseMetadata"].get("RetryAttempts", 0) > 0
 
 
 def _codes(error: ClientError) -> set[str]:

@@ -73,10 +73,15 @@ class SignIns:
         item = self._table.get(keys.ticket(ticket))
         if item is None:
             return None
+        if "redeemed_by" in item.data:
+            return None
+        # By a mark that nobody else can have made: where the answer to it gets lost, it is still known whose it is.
+        marked = Item(item.key, {**item.data, "redeemed_by": secrets.token_hex(8)}, expires_at=item.expires_at)
         try:
-            self._table.delete(item.key, expected_version=item.version)
+            self._table.put(marked, expected_version=item.version)
         except VersionConflict:
             return None  # somebody else was quicker
+        self._table.delete(item.key)
         return _masked(bytes.fromhex(str(item.data["sid"])), ticket).decode()
 
     def open(self, username: str) -> str:

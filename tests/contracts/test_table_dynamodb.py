@@ -10,6 +10,7 @@ from codecoach.errors import StoreUnavailable, VersionConflict
 from codecoach.store import dynamodb
 from codecoach.store.dynamodb import DynamoTable, ensure
 from codecoach.store.port import Delete, Item, Key, Put
+from codecoach.store.sign_ins import SignIns
 from tests.contracts.conftest import dynamodb_client
 
 KEY = Key("p", "s")
@@ -67,6 +68,35 @@ def test_a_missing_table_is_said_by_every_method(client):
         with pytest.raises(StoreUnavailable) as caught:
             attempt()
         assert caught.value.__cause__ is not None
+
+
+def repeat_the_first(client, operation: str) -> None:
+    """Have the client send its next request twice, as if the answer to the first had been lost."""
+    client.meta.events.register_first(
+        f"needs-retry.dynamodb.{operation}", lambda attempts, **_: 0 if attempts == 1 else None
+    )
+
+
+def test_a_put_whose_answer_got_lost_is_no_conflict_with_itself(client):
+    ensure(client, "table")
+    table = DynamoTable(client, "table")
+    repeat_the_first(client, "PutItem")
+    made = table.put(Item(KEY, {"n": 1}, expires_at=4_000_000_000), expected_version=0)
+    assert table.get(KEY) == made
+    assert table.put(Item(KEY, {"n": 2}), expected_version=1).version == 2
+    with pytest.raises(VersionConflict):
+        table.put(Item(KEY, {"n": 3}), expected_version=1)
+    assert table.get(KEY).data == {"n": 2}
+
+
+def test_a_ticket_is_redeemed_though_an_answer_got_lost(client):
+    ensure(client, "table")
+    sign_ins = SignIns(DynamoTable(client, "table"), days=1)
+    for operation in ("PutItem", "DeleteItem"):
+        repeat_the_first(client, operation)
+    ticket = sign_ins.issue_ticket("a sid")
+    assert sign_ins.redeem(ticket) == "a sid"
+    assert sign_ins.redeem(ticket) is None
 
 
 def test_a_service_that_does_not_answer_is_said_by_every_method():
