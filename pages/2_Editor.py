@@ -7,11 +7,9 @@ from codecoach.ui.live import Following
 
 account = page.open_page("nav.editor", layout="wide")
 owner = account.username
-shop, following = None, Following()
+following = Following()
 
-with notices.guard():
-    current = programs.open_program(owner)
-    shop = workshop.enter(current) if current else None
+shop = workshop.enter(lambda: programs.open_program(owner))
 icon_only.draw_style()
 programs.draw_list(owner, shop.program if shop else None)
 

@@ -2,18 +2,21 @@
 
 what the editor reports ──> differs from what this session last knew?  save it
                             saved elsewhere meanwhile?                 keep both, ask which one counts
+                            the store refuses it, or is away?          say so, keep it here, try again each time
 what the store holds    ──> newer than what this session last knew?    show that, unless there is a change of our own
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
 import streamlit as st
 
 from codecoach import languages
-from codecoach.errors import VersionConflict
+from codecoach.errors import StoreError, VersionConflict
 from codecoach.store.programs import Program, SourceFile
+from codecoach.ui import notices
 from codecoach.ui.acting import attempt
 from codecoach.ui.session import services
 
@@ -29,6 +32,7 @@ class Workshop:
     chosen    the name of the file in the editor
     undo      the files as they were before a correction was applied, None where there is nothing to undo
     conflict  True while a change of ours could not be saved because of one made elsewhere
+    unsaved   True while the store holds less than this, for whatever other reason
     """
 
     program: Program
@@ -36,6 +40,7 @@ class Workshop:
     chosen: str = ""
     undo: tuple[SourceFile, ...] | None = None
     conflict: bool = False
+    unsaved: bool = False
 
     @property
     def file(self) -> SourceFile:
@@ -53,11 +58,13 @@ class Workshop:
         self.save()
 
     def save(self) -> None:
+        self.unsaved = True
         try:
             self.program = services().programs.save(self.program)
             self.conflict = False
         except VersionConflict:
             self.conflict = True
+        self.unsaved = False
 
     def take_in(self) -> None:
         """Keep what the editor has reported of the file in it; before anything else is done with the program."""
@@ -65,6 +72,8 @@ class Workshop:
         if isinstance(text, str) and text != self.file.text:
             name = self.file.name
             self.change(files=_with(self.program.files, name, SourceFile(name, text)))
+        elif self.unsaved:
+            self.save()
 
     def put(self, files: tuple[SourceFile, ...]) -> None:
         """Replace the files by others that the editor does not know yet."""
@@ -115,7 +124,7 @@ class Workshop:
         """Resolve a conflict: forget our change."""
         stored = services().programs.get(self.program.owner, self.program.id)
         if stored:
-            self.program, self.conflict = stored, False
+            self.program, self.conflict, self.unsaved = stored, False, False
             self.revision += 1
 
     def keep_mine(self) -> None:
@@ -126,14 +135,27 @@ class Workshop:
             self.save()
 
 
-def enter(stored: Program) -> Workshop:
-    """The workshop of a program just read from the store."""
+def enter(read: Callable[[], Program | None]) -> Workshop | None:
+    """The workshop of the program that `read` gets from the store, None where no program is open.
+
+    Where the store fails that is shown, and the workshop stays as it is: what was typed must not vanish from the screen.
+    """
     known: Workshop | None = st.session_state.get(_KEY)
-    if known:
-        known.take_in()
+    stored: Program | None = None
+    with notices.guard():
+        if known:
+            known.take_in()
+    try:
+        stored = read()
+    except StoreError as error:
+        if not (known and known.unsaved):  # else it has just been shown
+            notices.show(error)
+        return known
+    if stored is None:
+        return None
     if known is None or known.program.id != stored.id:
         known = st.session_state[_KEY] = Workshop(stored)
-    elif stored.version > known.program.version and not known.conflict:
+    elif stored.version > known.program.version and not known.conflict and not known.unsaved:
         known.program = stored
         known.revision += 1
     return known
@@ -145,7 +167,9 @@ def act(shop: Workshop, action: Callable[..., object], *args: object) -> None:
 
 
 def _after_typing(shop: Workshop, action: Callable[..., object], args: tuple[object, ...]) -> None:
-    shop.take_in()
+    # What cannot be saved now can still be run, or made smaller; `enter` tries again and shows why not.
+    with suppress(StoreError):
+        shop.take_in()
     action(*args)
 
 

@@ -6,9 +6,10 @@ from streamlit.testing.v1 import AppTest
 from codecoach.coach.fix import explanation_thread
 from codecoach.runner.credentials import AwsMode
 from codecoach.runner.sandbox import Sandbox
-from codecoach.services import Services
+from codecoach.services import DATABASE, Services
 from codecoach.settings import Settings
 from codecoach.store.programs import Program, SourceFile
+from codecoach.ui.workshop import _KEY
 from tests.pages.conftest import ROOT, texts
 
 BROKEN = 'names = ["a", "b"]\nprint(names[2])\n'
@@ -161,6 +162,37 @@ def test_a_change_on_both_sides_is_kept_until_one_of_them_is_chosen(services, si
 
 
 @pytest.mark.usefixtures("_can_run")
+def test_what_is_typed_while_the_store_is_away_stays_on_the_screen_and_is_saved_later(
+    services, sid, program, monkeypatch
+):
+    test = editor(sid, program)
+    file = services.settings.data_dir / DATABASE
+    away = file.with_name("away")
+    file.rename(away)
+    typed(test, program, "print(1)\n")
+    assert "does not answer" in texts(test)
+    assert "Run" in labels(test)
+    assert "Begin" not in texts(test)
+    away.rename(file)
+    test.run()
+    assert stored(services, program).files[0].text == "print(1)\n"
+    assert "does not answer" not in texts(test)
+
+
+def test_a_program_that_grows_too_large_says_so_and_can_be_made_smaller(services, sid, user):
+    files = (SourceFile("main.py", "x"), SourceFile("a.txt", "a" * 190_000), SourceFile("b.txt", "b" * 190_000))
+    program = services.programs.create(user, "python", files)
+    test = editor(sid, program)
+    typed(test, program, "#" * 190_000)
+    assert "too large" in texts(test)
+    assert stored(services, program).files == files
+    test.session_state[_KEY].chosen = "b.txt"
+    test.run()
+    press(test, "Remove this file")
+    assert "too large" not in texts(test)
+    assert [len(file.text) for file in stored(services, program).files] == [190_000, 190_000]
+
+
 def test_a_failing_program_is_run_fixed_applied_run_again_and_undone(services, sid, program):
     services.model.replies.append(REPLY)
     test = press(editor(sid, program), "Run")
