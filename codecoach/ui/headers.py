@@ -1,14 +1,15 @@
-"""Headers on every HTTP response that keep other sites from framing the app or guessing at its content."""
+"""Headers on every HTTP response that keep other sites from framing the app, guessing at its content, or being told any."""
 
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# The app frames its own components (the editor), nobody else frames the app.
+# The app frames its own components (the editor), nobody else frames the app. Pictures come from the app alone: one from
+# elsewhere is fetched as it is shown, and an address that a model wrote can carry what it was told (see also `ui.markup`).
 HEADERS: Final = {
     "x-frame-options": "SAMEORIGIN",
-    "content-security-policy": "frame-ancestors 'self'",
+    "content-security-policy": "frame-ancestors 'self'; img-src 'self' data: blob:; media-src 'self' data: blob:",
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
 }

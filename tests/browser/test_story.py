@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 
 import pytest
 from playwright.sync_api import FrameLocator, Locator, Page, expect
@@ -231,3 +232,17 @@ def test_what_is_typed_while_a_program_runs_is_kept(chat):
     expect(code(chat).locator(".ace_content").first).to_contain_text("# typed meanwhile")
     chat.get_by_role("button", name="Stop").click()
     expect(outcome(chat, "Stopped")).to_be_visible()
+
+
+def test_no_picture_is_fetched_from_where_a_model_says(chat, bedrock):
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        elsewhere.setblocking(False)
+        address = f"http://127.0.0.1:{elsewhere.getsockname()[1]}"
+        # To our own reader of Markdown the picture stands in code, to the browser's it does not.
+        bedrock.engine.say(f"a ` b\n\n![one]({address}/secret)\n\nc ` d\n\nThe end.")
+        ask(chat, "Show me a picture")
+        expect(chat.get_by_text("The end.")).to_be_visible()
+        expect(chat.locator("img[alt=one]")).to_have_count(1)
+        chat.wait_for_timeout(500)
+        with pytest.raises(BlockingIOError):
+            elsewhere.accept()
