@@ -9,7 +9,7 @@ Nobody sees more than that, and to be woken for each token costs more than all t
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from socket import socket
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,8 @@ class Reading:
     """Stands for the runtime client in one call: its `converse_stream` answers with itself as the stream of events.
 
     One thread reads; any may close. The names with an underscore are botocore's, urllib3's and http.client's own: no
-    public way leads to the connection of a reply.
+    public way leads to the connection of a reply. With versions that know them no more, replies still come: token by token,
+    and one that is closed ends with its next token. The tests of frames and of closing fail then.
     """
 
     def __init__(self, client: "BedrockRuntimeClient") -> None:
@@ -47,7 +48,17 @@ class Reading:
         if self._closed.is_set():
             self._stream.close()
             raise StreamBroken()
+        if not all(hasattr(self._stream, name) for name in ("_raw_stream", "_parse_event")):
+            return {**response, "stream": self._events()}
         return {**response, "stream": self}
+
+    def _events(self) -> Iterator[Event]:
+        """The events by botocore's public way."""
+        with closing(self._stream) as events:
+            for event in events:
+                if self._closed.is_set():
+                    return
+                yield event
 
     def __iter__(self) -> Iterator[Event]:
         buffer = EventStreamBuffer()
@@ -68,8 +79,8 @@ class Reading:
         self._closed.set()
         if self._stream is not None:
             # Closing would not wake the thread that reads.
-            # RuntimeError, ValueError: the stream has ended. OSError: the service has hung up before.
-            with suppress(OSError, RuntimeError, ValueError):
+            # RuntimeError, ValueError: the stream has ended. OSError: the service has hung up before. AttributeError: see above.
+            with suppress(OSError, RuntimeError, ValueError, AttributeError):
                 self._stream._raw_stream.shutdown()
 
     def _frames(self) -> Iterator[bytes]:
@@ -95,10 +106,11 @@ class Reading:
 
     def _more_is_there(self) -> bool:
         """True if something can be read without waiting."""
-        received = self._stream._raw_stream._fp.fp
-        if received is None:  # all of the reply has been read
+        try:
+            received = self._stream._raw_stream._fp.fp
+            connection: socket = received.raw._sock
+        except AttributeError:  # all of the reply has been read: there is no connection any more
             return False
-        connection: socket = received.raw._sock
         timeout_s = connection.gettimeout()
         connection.settimeout(0)
         try:

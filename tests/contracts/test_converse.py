@@ -256,6 +256,42 @@ def test_closing_from_another_thread_wakes_the_reader_and_stops_the_generation(b
     reader.join()
 
 
+class PublicStream:
+    """What botocore documents of a stream of events, and nothing else."""
+
+    def __init__(self, stream) -> None:
+        self.__iter, self.close = stream.__iter__, stream.close
+
+    def __iter__(self):
+        return self.__iter()
+
+
+class OtherBotocore:
+    """A client whose streams keep their parts under names that we do not know."""
+
+    def __init__(self, client) -> None:
+        self.__client = client
+
+    def __getattr__(self, name: str):
+        return getattr(self.__client, name)
+
+    def converse_stream(self, **parameters):
+        response = self.__client.converse_stream(**parameters)
+        return {**response, "stream": PublicStream(response["stream"])}
+
+
+def test_replies_come_and_can_be_closed_where_botocores_own_names_are_others(bedrock, settings):
+    made = clients(settings)
+    model = ConverseModel(OtherBotocore(made.runtime), made.control)
+    bedrock.engine.say("", chunks=["x", "y"])
+    assert read(model, request()) == ("xy", None)
+    bedrock.engine.say("", chunks=["x"] * 1000, token_delay_s=0.05)
+    reply = model.stream(request())
+    assert next(reply) == TextDelta("x")
+    reply.close()
+    assert bedrock.engine.cancel_seen.wait(5)
+
+
 def test_a_closed_reply_calls_nobody(bedrock, model):
     reply = model.stream(request())
     reply.close()
