@@ -89,7 +89,7 @@ def _draw_below(shop: Workshop, thread: str, message: Message) -> None:
     if proposal and differs:
         diff.draw(main.text, proposal)
     elif proposal:
-        st.caption(f":material/check: {t('editor.already')}")
+        st.caption(f":material/check: {t('editor.applied' if shop.undo else 'editor.already')}")
     elif thread == shop.program.id and not message.error:
         st.caption(t("editor.no_proposal"))
     with st.container(horizontal=True, gap="small"):

@@ -185,6 +185,8 @@ def _draw_footer(owner: str, conversation: Conversation, message: Message, is_la
     """Draw how a reply ended, what it used, and what can be done about it."""
     if message.error:
         notices.show_failure(message.error.what, message.error.hint, message.error.reference)
+    elif message.state is MessageState.COMPLETE and not message.text.strip():
+        st.caption(t("chat.empty_reply"))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if message.state in _STATES:
             label, icon, colour = _STATES[message.state]

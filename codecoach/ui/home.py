@@ -48,4 +48,5 @@ def draw_part(state: parts.PartState) -> None:
         if state.problem:
             st.caption(notices.told(state.problem))
         elif state.version:
-            st.caption(notices.plain(state.version))
+            version = notices.plain(state.version)
+            st.caption(t("home.more_models", model=version, count=state.more) if state.more else version)

@@ -18,8 +18,17 @@ NAVIGATION: Final = (
 )
 # A file of ours: Streamlit has a named icon fetched from the internet.
 ICON: Final = str(Path(__file__).with_name("icon.svg"))
-# Streamlit's "Press Enter to submit form" comes in English only.
-_NO_INSTRUCTIONS: Final = '<style>[data-testid="InputInstructions"] { display: none }</style>'
+# Streamlit's "Press Enter to submit form" comes in English only. A wide table in an answer would leave the page's column.
+# However long the list above it grows, the account stays in sight.
+_STYLE: Final = """<style>
+[data-testid="InputInstructions"] { display: none }
+[data-testid="stMarkdownContainer"] table { display: block; max-width: 100%; overflow-x: auto; }
+[data-testid="stSidebar"] .st-key-account { position: sticky; bottom: 1rem; z-index: 1; }
+</style>"""
+# A wide page has much to show side by side; Streamlit leaves 5rem free on either side.
+_WIDE_STYLE: Final = """<style>
+@media (min-width: 768px) { [data-testid="stMainBlockContainer"] { padding-left: 2.5rem; padding-right: 2.5rem; } }
+</style>"""
 _BODY = "codecoach.sidebar"
 
 
@@ -31,7 +40,7 @@ def open_page(title_key: str, layout: Literal["centered", "wide"] = "centered") 
     """
     account = session.account()
     st.set_page_config(page_title=f"{t(title_key)} · CodeCoach", page_icon=ICON, layout=layout)
-    st.html(_NO_INSTRUCTIONS)
+    st.html(_STYLE + _WIDE_STYLE if layout == "wide" else _STYLE)
     cookie.carry_out_order()
     if account is None:
         signin.show_sign_in()
@@ -62,13 +71,18 @@ def _draw_sidebar(account: Account) -> None:
             for file, label, icon in NAVIGATION:
                 st.page_link(file, label=t(label), icon=icon, width="stretch")
         st.session_state[_BODY] = st.container()
-        with st.popover(account.username, icon=":material/account_circle:", width="stretch"):
-            switches.language_switch("menu")
-            switches.theme_switch("menu")
-            st.button(
-                t("signin.sign_out"),
-                icon=":material/logout:",
-                on_click=session.sign_out,
-                key="codecoach.sign_out",
-                width="stretch",
-            )
+        with st.container(key="account"):
+            _draw_account_menu(account)
+
+
+def _draw_account_menu(account: Account) -> None:
+    with st.popover(account.username, icon=":material/account_circle:", width="stretch"):
+        switches.language_switch("menu")
+        switches.theme_switch("menu")
+        st.button(
+            t("signin.sign_out"),
+            icon=":material/logout:",
+            on_click=session.sign_out,
+            key="codecoach.sign_out",
+            width="stretch",
+        )

@@ -28,13 +28,15 @@ PartName = Literal["model", "store", "runner", "identity"]
 class PartState:
     """What the last check of a part found.
 
-    version  what answered, for people who know it: product and version, models, runtimes; empty while unknown
+    version  what answered, for people who know it: product and version, model, runtimes; empty while unknown
+    more     how many other models there are to choose from
     problem  why it does not work, None where it does or is not known yet
     checked  False until the first check has ended
     """
 
     name: PartName
     version: str = ""
+    more: int = 0
     problem: Notice | None = None
     checked: bool = False
 
@@ -52,7 +54,7 @@ class Parts:
         self._lock = threading.Lock()
         self._checks: dict[PartName, _Check] = {
             "model": _Check("model", lambda: _model(services), clock),
-            "store": _Check("store", lambda: services.table.ping(), clock),
+            "store": _Check("store", lambda: PartState("store", services.table.ping()), clock),
             "runner": _Check("runner", lambda: _runner(services), clock),
         }
         self._identity = _Check("identity", lambda: _identity(services), clock)
@@ -77,7 +79,7 @@ class Parts:
 class _Check:
     """One part, its last state, and the thread that is looking at it now."""
 
-    def __init__(self, name: PartName, look: Callable[[], str], clock: Callable[[], float]) -> None:
+    def __init__(self, name: PartName, look: Callable[[], PartState], clock: Callable[[], float]) -> None:
         self.due_at = float("-inf")
         self._clock = clock
         self._look = look
@@ -96,7 +98,7 @@ class _Check:
     def _run(self) -> None:
         name = self._last.name
         try:
-            self._last = PartState(name, version=self._look(), checked=True)
+            self._last = replace(self._look(), checked=True)
         except CodeCoachError as error:
             log.warning("%s does not work: %s", name, error)
             self._last = PartState(name, problem=error.what, checked=True)
@@ -121,23 +123,23 @@ def of(services: Services) -> Parts:
         return _parts[1]
 
 
-def _model(services: Services) -> str:
+def _model(services: Services) -> PartState:
     services.directory.ping()
     cards = {card.id: card for card in services.directory.cards()}
     used = cards.pop(services.default_model_id, None)
-    label = used.label if used else services.default_model_id
-    return f"{label} (+{len(cards)})" if cards else label
+    return PartState("model", used.label if used else services.default_model_id, more=len(cards))
 
 
-def _runner(services: Services) -> str:
+def _runner(services: Services) -> PartState:
     labels = {language.id: language.label for language in languages.LANGUAGES}
     installed = [runtime for runtime in services.runner.runtimes() if runtime.installed]
-    return ", ".join(f"{labels.get(runtime.language, runtime.language)} {runtime.version}" for runtime in installed)
+    names = (f"{labels.get(runtime.language, runtime.language)} {runtime.version}" for runtime in installed)
+    return PartState("runner", ", ".join(names))
 
 
-def _identity(services: Services) -> str:
+def _identity(services: Services) -> PartState:
     import boto3  # only where there is an account to ask
 
     from codecoach.aws.identity import caller_identity
 
-    return caller_identity(boto3.client("sts", region_name=services.settings.region)).arn
+    return PartState("identity", caller_identity(boto3.client("sts", region_name=services.settings.region)).arn)

@@ -78,11 +78,13 @@ def open_block(
     program = services().programs.get(owner, made[key]) if key in made else None
     # A program that has been changed since is another one than that which failed.
     if program is None or (failed and program.files[0].text != code):
+        conversation = services().conversations.get(owner, conversation_id)
+        title = conversation.title if conversation else ""
         program = services().programs.create(
             owner,
             language_id,
             (SourceFile(languages.BY_ID[language_id].main, code),),
-            name=name_for(code, languages.BY_ID[language_id].label),
+            name=name_for(code, title or languages.BY_ID[language_id].label),
             conversation_id=conversation_id,
             message_id=message_id,
         )

@@ -27,6 +27,10 @@ _HIGHLIGHTED_AS: Final = {
     "node": "javascript",
     "mjs": "javascript",
 }
+# What a user wrote is drawn in a box of its own from here on.
+_TALL_CHARS: Final = 3000
+_TALL_LINES: Final = 30
+_BOX_PX: Final = 380
 # How often the store is asked for a reply that another process writes; that process saves it about as often.
 LOOK_S: Final = 1.0
 
@@ -182,12 +186,14 @@ def draw_whole(
 
 
 def draw_typed(text: str) -> None:
-    """Draw what a user wrote, as it was written; code they pasted between fences as code."""
-    for segment in segments(text):
-        if segment.kind == "text":
-            st.text(segment.text.strip("\n"))
-        else:
-            st.code(segment.text, language=highlighting(segment.info))
+    """Draw what a user wrote, as it was written; code they pasted between fences as code. A whole file scrolls in a box."""
+    is_tall = len(text) > _TALL_CHARS or text.count("\n") > _TALL_LINES
+    with st.container(height=_BOX_PX if is_tall else "content", border=False):
+        for segment in segments(text):
+            if segment.kind == "text":
+                st.text(segment.text.strip("\n"))
+            else:
+                st.code(segment.text, language=highlighting(segment.info))
 
 
 def draw_segment(segment: Segment, place: Surroundings, message_id: str, block: int) -> int:

@@ -254,3 +254,14 @@ def test_a_file_that_a_run_left_can_be_had_and_a_bad_picture_is_not_shown(servic
 def test_a_block_of_a_language_that_runs_nowhere_has_no_buttons(services, sid):
     services.model.replies.append("```yaml\na: 1\n```\n\n```text\nplain\n```")
     assert "Run" not in labels(ask(chat(sid), "YAML please"))
+
+
+def test_a_reply_without_any_text_is_said_to_be_empty(services, sid, user):
+    made = conversation_with(services, user, said(services, "Hi"), replied(services, ""))
+    assert "The model answered nothing." in texts(chat(sid, made))
+
+
+def test_a_program_is_named_after_its_conversation_where_no_comment_names_it(services, sid, user):
+    made = conversation_with(services, user, said(services, "Hi"), replied(services, CODE))
+    press(chat(sid, made), "Open in Editor")
+    assert [program.name for program in services.programs.list(user)] == ["Earlier"]

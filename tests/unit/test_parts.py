@@ -69,7 +69,7 @@ def test_what_works_is_shown_with_its_version(parts):
     states = settled(parts)
     assert {name: state.word for name, state in states.items()} == {"model": "ok", "store": "ok", "runner": "ok"}
     assert states["store"].version == "Store 1.0"
-    assert states["model"].version == "B Model (+1)"
+    assert (states["model"].version, states["model"].more) == ("B Model", 1)
     assert states["runner"].version == "Python 3.12"
 
 
