@@ -35,13 +35,12 @@ def code_editor(text: str, mode: str, key: str) -> None:
 
     key  names the text being edited: another key shows `text`, the same one keeps what was typed and ignores `text`
     """
-    dark = st.context.theme.type == "dark"
     with st.container(key=_SCOPE):
         st_ace(
             value=text,
             key=key,
             language=mode,
-            theme="tomorrow_night" if dark else "chrome",
+            theme="tomorrow_night" if _dark() else "chrome",
             auto_update=True,
             min_lines=_MIN_LINES,
             max_lines=_MAX_LINES,
@@ -54,7 +53,12 @@ def code_editor(text: str, mode: str, key: str) -> None:
 
 def draw_link(on_run: Callable[[], None]) -> None:
     """Draw the element beside the editor, which takes a line of its own; `on_run` is called for Ctrl+Enter."""
-    _link()(key="editor:link", data={"scope": _SCOPE, "label": t("editor.code")}, on_run_change=on_run, height=1)
+    data = {"scope": _SCOPE, "label": t("editor.code"), "dark": _dark()}
+    _link()(key="editor:link", data=data, on_run_change=on_run, height=1)
+
+
+def _dark() -> bool:
+    return st.context.theme.type == "dark"
 
 
 @cache

@@ -8,6 +8,7 @@ export default function ({ data, setTriggerValue }) {
     const editor = inner?.document?.querySelector(".ace_editor")?.env?.editor;
     if (!editor) return;
     frame.title = data.label;
+    inner.document.documentElement.style.colorScheme = data.dark ? "dark" : "light"; // of the scroll bars
     if (inner.codecoach) inner.codecoach.run = () => setTriggerValue("run", Date.now());
     else inner.codecoach = link(inner, editor, () => setTriggerValue("run", Date.now()));
   };

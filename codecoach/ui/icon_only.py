@@ -6,11 +6,14 @@ from typing import Final
 
 import streamlit as st
 
-# The label stays in the page for screen readers; the arrow of a menu says nothing that its icon does not.
+# The label stays in the page for screen readers; the arrow of a menu says nothing that its icon does not. A row that does
+# not wrap would scroll sideways for the label's one pixel, and beside one line of text the button would make the row tall.
 _STYLE: Final = """<style>
 [class*="st-key-icon-only-"] { width: fit-content; }
 [class*="st-key-icon-only-"] button p { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 [class*="st-key-icon-only-"] button > div > [aria-hidden="true"] { display: none; }
+[data-test-wrap="false"]:has(> * > [class*="st-key-icon-only-"]) { overflow: visible; }
+[data-testid="stChatMessage"] [class*="st-key-icon-only-"] { margin-block: -.45rem; }
 </style>"""
 
 

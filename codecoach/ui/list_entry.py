@@ -10,7 +10,7 @@ from typing import Final
 
 import streamlit as st
 
-from codecoach.ui import notices
+from codecoach.ui import narrow, notices
 from codecoach.ui.icon_only import icon_only
 from codecoach.ui.session import t
 
@@ -40,12 +40,17 @@ def draw_entry(item_id: str, title: str, is_open: bool, show: Callable[[str], No
             notices.plain(title),
             key=f"open.{item_id}",
             type="secondary" if is_open else "tertiary",
-            on_click=show,
-            args=(item_id,),
+            on_click=_open,
+            args=(item_id, show),
             width="stretch",
         )
         if is_open:
             _draw_menu(item_id)
+
+
+def _open(item_id: str, show: Callable[[str], None]) -> None:
+    show(item_id)
+    narrow.put_sidebar_away()
 
 
 def _draw_menu(item_id: str) -> None:
@@ -77,10 +82,11 @@ def draw_dialog(item_id: str, title: str, rename: Callable[[str], None], delete:
 
 
 def _rename(title: str, rename: Callable[[str], None]) -> None:
+    # Cut only when it is saved: where the field has a limit, a longer text cannot even be pasted.
     with st.form("list:rename", border=False):
-        new = st.text_input(t("list.title"), value=title, max_chars=TITLE_CHARS)
+        new = st.text_input(t("list.title"), value=title)
         if st.form_submit_button(t("list.save"), type="primary") and new and new.strip():
-            _do(lambda: rename(new.strip()))
+            _do(lambda: rename(new.strip()[:TITLE_CHARS]))
 
 
 def _delete(title: str, delete: Callable[[], None]) -> None:

@@ -7,7 +7,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from codecoach.store.accounts import Account
-from codecoach.ui import cookie, session, signin, switches
+from codecoach.ui import cookie, narrow, session, signin, switches
 from codecoach.ui.session import t
 
 NAVIGATION: Final = (
@@ -23,7 +23,9 @@ ICON: Final = str(Path(__file__).with_name("icon.svg"))
 _STYLE: Final = """<style>
 [data-testid="InputInstructions"] { display: none }
 [data-testid="stMarkdownContainer"] table { display: block; max-width: 100%; overflow-x: auto; }
-[data-testid="stSidebar"] .st-key-account { position: sticky; bottom: 1rem; z-index: 1; }
+[data-testid="stSidebar"] [data-testid="stLayoutWrapper"]:has(> .st-key-account) {
+  position: sticky; bottom: 0; z-index: 1; padding-block: .75rem; backdrop-filter: blur(10px);
+}
 </style>"""
 # A wide page has much to show side by side; Streamlit leaves 5rem free on either side.
 _WIDE_STYLE: Final = """<style>
@@ -73,6 +75,7 @@ def _draw_sidebar(account: Account) -> None:
         st.session_state[_BODY] = st.container()
         with st.container(key="account"):
             _draw_account_menu(account)
+        narrow.carry_out_order()
 
 
 def _draw_account_menu(account: Account) -> None:

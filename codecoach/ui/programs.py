@@ -11,7 +11,7 @@ import streamlit as st
 
 from codecoach import languages
 from codecoach.store.programs import Program, RunRecord, SourceFile
-from codecoach.ui import list_entry, models, notices, page
+from codecoach.ui import list_entry, models, narrow, notices, page
 from codecoach.ui.acting import attempted
 from codecoach.ui.session import language, services, t
 
@@ -117,6 +117,7 @@ def draw_list(owner: str, current: Program | None) -> None:
             width="stretch",
         )
         if chosen and attempted(begin, owner, chosen):
+            narrow.put_sidebar_away()
             st.rerun()
         limit = st.session_state.get(_SHOWN, PAGE_SIZE)
         listed = services().programs.list(owner, limit=limit + 1)

@@ -9,7 +9,7 @@ from typing import Final
 import streamlit as st
 
 from codecoach.chat.messages import Conversation
-from codecoach.ui import list_entry, notices, page
+from codecoach.ui import list_entry, narrow, notices, page
 from codecoach.ui.session import services, t
 
 PARAMETER: Final = "c"
@@ -47,9 +47,7 @@ def show(conversation_id: str | None) -> None:
 def draw(owner: str, current: Conversation | None) -> None:
     """Draw the list: newest first, page by page, or what a search finds."""
     with page.sidebar(), notices.guard():
-        st.button(
-            t("chat.new"), icon=":material/add_comment:", on_click=show, args=(None,), key="chat:new", width="stretch"
-        )
+        st.button(t("chat.new"), icon=":material/add_comment:", on_click=_begin, key="chat:new", width="stretch")
         words = st.text_input(
             t("chat.search"),
             key=_WORDS,
@@ -70,6 +68,11 @@ def draw(owner: str, current: Conversation | None) -> None:
             st.button(
                 t("chat.more"), on_click=_show_more, key="chat:more", type="tertiary", icon=":material/expand_more:"
             )
+
+
+def _begin() -> None:
+    show(None)
+    narrow.put_sidebar_away()
 
 
 def _listed(owner: str, words: str, limit: int) -> tuple[tuple[Conversation, ...], bool]:
