@@ -37,6 +37,7 @@ LIVE_CHARS = 1024 * 1024
 FRAME_S = 0.05
 FINISHED_KEPT_S = 15 * 60.0
 FINISHED_KEPT = 100
+FINISHED_KEPT_BYTES = 256 * 1024 * 1024
 CLOSE_S = 5.0
 
 Stage = Literal["starting", "queued", "compile", "run", "done"]
@@ -104,6 +105,11 @@ class RunJob:
     @property
     def stderr(self) -> str:
         return self._text("stderr")
+
+    @property
+    def held_bytes(self) -> int:
+        """About how much memory it takes: its files, those that went in and those that came out."""
+        return sum(file.size_bytes for file in (*self.request.files, *(self.result.files if self.result else ())))
 
     def wait(self, version: int, timeout_s: float) -> int:
         """The job's version, as soon as it is beyond `version` or the job is done; at the latest after `timeout_s`."""
@@ -284,12 +290,13 @@ def stop_all() -> None:
 
 
 def _tidy() -> None:
-    """Forget the finished runs that are old, or too many; called under the lock."""
-    finished = sorted((job.ended_at, thread) for thread, job in _jobs.items() if job.ended_at is not None)
+    """Forget the finished runs that are old, too many or too large; called under the lock."""
+    ended = ((job.ended_at, thread) for thread, job in _jobs.items() if job.ended_at is not None)
     oldest_kept = time.monotonic() - FINISHED_KEPT_S
-    too_many = max(0, len(finished) - FINISHED_KEPT)
-    for index, (ended_at, thread) in enumerate(finished):
-        if index < too_many or ended_at < oldest_kept:
+    size_bytes = 0
+    for index, (ended_at, thread) in enumerate(sorted(ended, reverse=True)):
+        size_bytes += _jobs[thread].held_bytes
+        if index >= FINISHED_KEPT or ended_at < oldest_kept or size_bytes > FINISHED_KEPT_BYTES:
             del _jobs[thread]
 
 

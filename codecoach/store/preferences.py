@@ -42,6 +42,13 @@ class Preferences:
         """Keep a user's choices."""
         self._table.put(Item(keys.preferences(username), asdict(preferences)))
 
+    def change(self, username: str, **changes: str) -> None:
+        """Change some of a user's choices; what another tab changes at the same moment stays."""
+        unknown = changes.keys() - UserPreferences.__dataclass_fields__.keys()
+        if unknown:
+            raise TypeError(f"no such choices: {', '.join(sorted(unknown))}")
+        change(self._table, keys.preferences(username), lambda data: (data or {}) | changes)
+
     def tested_models(self, username: str) -> dict[str, str]:
         """When each model last passed this user's test: {model id: ISO 8601 time}."""
         item = self._table.get(keys.tested_models(username))

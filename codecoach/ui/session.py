@@ -7,7 +7,6 @@ widget's key, so that no widget can overwrite it.
 import logging
 import threading
 import time
-from dataclasses import replace
 from typing import Final
 
 import streamlit as st
@@ -80,7 +79,7 @@ def preferences(username: str) -> UserPreferences:
 
 def keep(username: str, **changes: str) -> None:
     """Change some of the user's preferences."""
-    services().preferences.put(username, replace(preferences(username), **changes))
+    services().preferences.change(username, **changes)
 
 
 def account() -> Account | None:

@@ -181,6 +181,14 @@ def test_of_the_finished_runs_only_the_last_are_remembered(programs, monkeypatch
     assert [thread for thread in "abcd" if steps.find(thread)] == ["c", "d"]
 
 
+def test_large_finished_runs_are_forgotten_sooner(programs, monkeypatch):
+    monkeypatch.setattr(runs_module, "FINISHED_KEPT_BYTES", 2500)
+    steps = runs(programs, ended(files=(File("a", b"x" * 1000),)))
+    for thread in ("a", "b", "c", "d"):
+        assert steps.start(thread, request(), "s").join(10)
+    assert [thread for thread in "abcd" if steps.find(thread)] == ["b", "c", "d"]
+
+
 @pytest.mark.parametrize("error", [SandboxUnavailable(detail="", remedy=""), RuntimeError("a bug")])
 def test_a_fault_of_ours_is_an_error_and_no_record(programs, error):
     job = runs(programs, StageChanged("run"), error).start("p", request(), "s")

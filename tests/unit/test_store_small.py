@@ -28,6 +28,17 @@ def table(tmp_path):
 # --- preferences ---
 
 
+def test_choices_made_in_two_tabs_at_once_are_both_kept(table):
+    preferences = Preferences(table)
+    with ThreadPoolExecutor(2) as pool:
+        for number in range(20):
+            choices = [{"language": f"{number}"}, {"model_id": f"{number}"}]
+            list(pool.map(lambda choice: preferences.change(ANN, **choice), choices))
+            assert preferences.get(ANN) == UserPreferences(f"{number}", f"{number}")
+    with pytest.raises(TypeError):
+        preferences.change(ANN, colour="red")
+
+
 def test_preferences_are_each_users_own_and_empty_at_first(table):
     preferences = Preferences(table)
     chosen = UserPreferences("zh", "amazon.nova-lite-v1:0", "eu-west-1")
