@@ -1,19 +1,23 @@
 """The parts of the sandbox that can be seen alone: endings, output, result files, what the probe explains."""
 
+import asyncio
 import os
+import resource
 import signal
 from pathlib import Path
 
 import pytest
 
 from codecoach.i18n import Language, tell
-from codecoach.runner.port import File, Limits, OutputChunk, RunStatus
+from codecoach.runner.installed import Installed
+from codecoach.runner.port import File, Limits, OutputChunk, RunRequest, RunStatus
 from codecoach.runner.sandbox import endings, exits, probing
 from codecoach.runner.sandbox.cgroups import ControlGroups
 from codecoach.runner.sandbox.collect import collect
 from codecoach.runner.sandbox.endings import Circumstances
+from codecoach.runner.sandbox.job import Job
 from codecoach.runner.sandbox.output import Output
-from codecoach.runner.sandbox.process import End
+from codecoach.runner.sandbox.process import End, SandboxBroken
 
 
 def end(code: int | None = None, number: int | None = None) -> End:
@@ -105,6 +109,30 @@ def test_what_went_in_and_was_not_changed_is_no_result_however_large(tmp_path):
     (tmp_path / "main").write_bytes(b"M")
     found = collected(tmp_path, known=known)
     assert ([file.name for file in found.files], found.left_out) == (["main", "new"], 1)
+
+
+async def _started_with_few_descriptors() -> int:
+    """Start jobs with ever more free descriptors, from none on; how many of them lost one."""
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    request = RunRequest("job", "python", (File("main.py", b""),))
+    lost = 0
+    for free in range(8):
+        job = Job(request, Installed("none", "/none"), "/none", ControlGroups(), print)
+        before = len(os.listdir("/proc/self/fd"))
+        lowest = os.dup(0)
+        os.close(lowest)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + free, most))
+        try:
+            with pytest.raises((OSError, SandboxBroken)):
+                await job.run()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, most))
+        lost += len(os.listdir("/proc/self/fd")) > before
+    return lost
+
+
+def test_where_descriptors_run_out_none_is_lost():
+    assert asyncio.run(_started_with_few_descriptors()) == 0
 
 
 def test_what_tools_leave_and_what_is_too_deep_is_no_result(tmp_path):

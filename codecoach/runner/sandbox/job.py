@@ -84,18 +84,24 @@ class Job:
         request, runtime = self._request, self._runtime
         simulated = request.aws.mode is AwsMode.SIMULATED
         environment = credentials.environment(request.aws, _ENDPOINT)
-        descriptors = box.Descriptors()
         status_read, status_write = os.pipe()
-        command = box.command(
-            program=["/bin/bash", f"{runtime.mount}/run", request.files[0].name, *request.args],
-            files=request.files,
-            system_files=aws_files.contents(environment) if simulated else {},
-            mounts={runtime.mount: self._runtime_folder},
-            environment={**runtime.environment, **environment, **(aws_files.variables() if simulated else {})},
-            seccomp=seccomp.program(),
-            status_fd=status_write,
-            descriptors=descriptors,
-        )
+        descriptors = box.Descriptors()
+        try:
+            command = box.command(
+                program=["/bin/bash", f"{runtime.mount}/run", request.files[0].name, *request.args],
+                files=request.files,
+                system_files=aws_files.contents(environment) if simulated else {},
+                mounts={runtime.mount: self._runtime_folder},
+                environment={**runtime.environment, **environment, **(aws_files.variables() if simulated else {})},
+                seccomp=seccomp.program(),
+                status_fd=status_write,
+                descriptors=descriptors,
+            )
+        except BaseException:  # no descriptors left, for example: those that there are must come back
+            descriptors.close()
+            os.close(status_read)
+            os.close(status_write)
+            raise
         return SandboxProcess(command, status_read, status_write, descriptors)
 
     def _grouped(self, process: SandboxProcess) -> ControlGroup | None:
