@@ -10,8 +10,12 @@ from typing import Final, Protocol
 
 import streamlit as st
 
+from codecoach.ui import session
+
 # The longest wait before Streamlit gets its chance to end the script run.
 TICK_S: Final = 0.2
+# How soon a page that only follows notices that its user has signed out elsewhere.
+CHECK_EVERY_S: Final = 2.0
 
 
 class Live(Protocol):
@@ -39,7 +43,7 @@ class Following:
     def until_done(self) -> bool:
         """Draw until nothing changes any more; False where there was nothing to follow."""
         followed = bool(self._parts)
-        looked_at = 0.0
+        looked_at, checked_at = 0.0, time.monotonic()
         while self._parts:
             current, self._parts = self._parts, []
             self._parts = [part for part in current if part.refresh()] + self._parts
@@ -49,5 +53,9 @@ class Following:
                     # Only access to Streamlit lets it end the script run: without it a Stop could wait for the model.
                     looked_at = now
                     st.session_state.get("live")
+                if now - checked_at > CHECK_EVERY_S:
+                    checked_at = now
+                    if not session.still_signed_in():
+                        st.rerun()
                 self._parts[0].wait(TICK_S)
         return followed

@@ -23,8 +23,9 @@ ICON: Final = str(Path(__file__).with_name("icon.svg"))
 _STYLE: Final = """<style>
 [data-testid="InputInstructions"] { display: none }
 [data-testid="stMarkdownContainer"] table { display: block; max-width: 100%; overflow-x: auto; }
+[data-testid="stSidebar"] div:has(.st-key-account) { background-color: inherit; }
 [data-testid="stSidebar"] [data-testid="stLayoutWrapper"]:has(> .st-key-account) {
-  position: sticky; bottom: 0; z-index: 1; padding-block: .75rem; backdrop-filter: blur(10px);
+  position: sticky; bottom: 0; z-index: 1; padding-block: .75rem;
 }
 </style>"""
 # A wide page has much to show side by side; Streamlit leaves 5rem free on either side.
@@ -41,6 +42,8 @@ def open_page(title_key: str, layout: Literal["centered", "wide"] = "centered") 
     asked for. An account that must change its password gets the form for that alone.
     """
     account = session.account()
+    if account is None or account.must_change_password:
+        layout = "centered"
     st.set_page_config(page_title=f"{t(title_key)} · CodeCoach", page_icon=ICON, layout=layout)
     st.html(_STYLE + _WIDE_STYLE if layout == "wide" else _STYLE)
     cookie.carry_out_order()

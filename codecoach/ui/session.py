@@ -26,6 +26,7 @@ _ACCOUNT = "codecoach.account"
 _CHECKED_AT = "codecoach.checked_at"
 _LANGUAGE = "codecoach.language"
 _ORDER = "codecoach.order"
+_AWAY = "codecoach.store_away"
 # How long a signed-in page goes on drawing with the account it last saw while the store does not answer.
 STORE_GRACE_S: Final = 300.0
 
@@ -92,8 +93,10 @@ def account() -> Account | None:
         found = services().accounts.get(username) if username else None
         if found and not found.disabled and _ACCOUNT not in st.session_state:
             _adopt(sid, found)
-    except StoreUnavailable:
+    except StoreUnavailable as error:
+        st.session_state[_AWAY] = error
         return _account_while_store_is_away()
+    st.session_state.pop(_AWAY, None)
     if found is None or found.disabled:
         if _SID in st.session_state:  # not for a cookie that is merely stale: sign-out may still have orders here
             forget()
@@ -101,6 +104,21 @@ def account() -> Account | None:
     st.session_state[_ACCOUNT] = found
     st.session_state[_CHECKED_AT] = time.monotonic()
     return found
+
+
+def store_away() -> StoreUnavailable | None:
+    """Why it is not known who is signed in here, where that is so."""
+    error: StoreUnavailable | None = st.session_state.get(_AWAY)
+    return error
+
+
+def still_signed_in() -> bool:
+    """Whether the sign-in of this page still holds, asked while it follows something; cheaper than `account`."""
+    sid = st.session_state.get(_SID) or _cookie()
+    try:
+        return sid is not None and services().sign_ins.find(str(sid)) is not None
+    except StoreUnavailable:
+        return True  # the next script run decides
 
 
 def sign_in(username: str) -> None:

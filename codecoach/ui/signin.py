@@ -20,6 +20,8 @@ def show_sign_in() -> None:
     with middle:
         st.title(":material/code_blocks: CodeCoach")
         st.markdown(t("signin.welcome"))
+        if away := session.store_away():  # or somebody who is signed in would wonder why they are not
+            notices.show(away)
         with notices.guard(), st.form("signin-form"):
             username = st.text_input(t("signin.username"), autocomplete="username", key="signin-username")
             password = st.text_input(

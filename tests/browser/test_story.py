@@ -145,6 +145,19 @@ def test_a_reply_goes_on_over_a_reload_another_page_and_in_a_second_tab(bedrock,
     expect(second.get_by_text("the end")).to_be_visible(timeout=30_000)
 
 
+def test_a_page_that_follows_a_reply_notices_that_its_user_signed_out_elsewhere(bedrock, chat):
+    bedrock.engine.say(COUNTING, token_delay_s=0.2)
+    ask(chat, "Count")
+    expect(chat.get_by_text("number-5")).to_be_visible()
+    second = chat.context.new_page()
+    second.goto(chat.url)
+    second.get_by_role("button", name="@example.com").click()
+    second.get_by_role("button", name="Sign out").click()
+    expect(second.get_by_label("E-mail address")).to_be_visible()
+    expect(chat.get_by_label("E-mail address")).to_be_visible()
+    expect(chat.get_by_text("number-5")).to_have_count(0)
+
+
 def test_what_is_sent_while_a_reply_is_written_comes_back_into_the_input(bedrock, chat):
     bedrock.engine.say(COUNTING, token_delay_s=0.02)
     ask(chat, "Count")

@@ -208,6 +208,7 @@ def test_a_reload_while_the_store_is_dead_does_not_let_anybody_in(services, user
     test = open_page("Home", sid)
     assert not test.exception
     assert labels(test) == SIGN_IN_FORM
+    assert "The store does not answer" in test.error[0].value
 
 
 def test_a_click_after_the_sign_in_was_ended_elsewhere_does_nothing(services, user):
