@@ -1,21 +1,26 @@
 """What `codecoach up` leaves in the data folder, so that other commands find the running parts.
 
-up.json   {"pid": 123, "url": "http://127.0.0.1:8501", "bedrock_endpoint_url": "http://127.0.0.1:40001"}
+up.json   {"pid": 123, "url": "http://127.0.0.1:8501", "bedrock_endpoint_url": "http://127.0.0.1:40001",
+           "started": "8812345"}
 """
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 
 @dataclass(frozen=True)
 class Running:
-    """A CodeCoach that is up on this machine."""
+    """A CodeCoach that is up on this machine.
+
+    started  when its process did, in the kernel's ticks: tells it from a later one with the same number
+    """
 
     pid: int
     url: str
     bedrock_endpoint_url: str
+    started: str = field(default="", compare=False)
 
 
 def _file(data_dir: Path) -> Path:
@@ -26,7 +31,10 @@ def announce(data_dir: Path, running: Running) -> None:
     """Let the other commands find this process, unless they find another one already."""
     if find(data_dir):
         return
-    _file(data_dir).write_text(json.dumps(asdict(running)), "utf-8")
+    told = replace(running, started=_started(running.pid))
+    unfinished = data_dir / f"up.{os.getpid()}.json"
+    unfinished.write_text(json.dumps(asdict(told)), "utf-8")
+    unfinished.replace(_file(data_dir))  # nobody reads half of it
 
 
 def withdraw(data_dir: Path) -> None:
@@ -40,7 +48,11 @@ def find(data_dir: Path) -> Running | None:
     """The CodeCoach that is up, or None; an announcement whose process is gone does not count."""
     try:
         running = Running(**json.loads(_file(data_dir).read_text("utf-8")))
-        os.kill(running.pid, 0)
+        return running if running.started == _started(running.pid) else None
     except (OSError, ValueError, TypeError):
         return None
-    return running
+
+
+def _started(pid: int) -> str:
+    """Raises OSError where there is no such process. Source: proc_pid_stat(5), field 22; the name before may hold anything."""
+    return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19]

@@ -1,5 +1,6 @@
 """Children start, are kept running, and never outlive their parent."""
 
+import json
 import os
 import signal
 import subprocess
@@ -88,9 +89,13 @@ def test_an_announcement_is_found_while_its_process_lives(tmp_path):
 
 
 def test_an_announcement_of_a_dead_process_does_not_count(tmp_path):
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    running.announce(tmp_path, running.Running(dead.pid, "http://127.0.0.1:1", ""))
+    dying = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    running.announce(tmp_path, running.Running(dying.pid, "http://127.0.0.1:1", ""))
+    assert running.find(tmp_path).pid == dying.pid
+    dying.communicate()
+    assert running.find(tmp_path) is None
+    told = json.loads((tmp_path / "up.json").read_text())
+    (tmp_path / "up.json").write_text(json.dumps({**told, "pid": os.getpid()}))  # its number is another process's now
     assert running.find(tmp_path) is None
     (tmp_path / "up.json").write_text("not json")
     assert running.find(tmp_path) is None
