@@ -24,12 +24,14 @@ def draw_empty(owner: str) -> None:
     st.markdown(t("editor.begin"))
     with st.container(horizontal=True, gap="small"):
         for language in languages.LANGUAGES:
+            problem = running.why_not(language.id)
             st.button(
                 language.label,
                 key=f"begin.{language.id}",
                 on_click=attempt,
                 args=(programs.begin, owner, language.id),
-                disabled=running.why_not(language.id) is not None,
+                disabled=problem is not None,
+                help=notices.told(problem) if problem else None,
             )
 
 
@@ -80,7 +82,15 @@ def draw_files(shop: Workshop) -> None:
             st.caption(notices.plain(names[0]), width="content")
         with (
             icon_only("files"),
-            st.popover(t("editor.files"), icon=":material/more_horiz:", help=t("editor.files"), type="tertiary"),
+            # Another one for each file, and with a state of its own, so that it closes when a file has been added.
+            st.popover(
+                t("editor.files"),
+                icon=":material/more_horiz:",
+                help=t("editor.files"),
+                type="tertiary",
+                key=f"files.{shop.program.id}.{len(names)}.{shop.file.name}",
+                on_change="rerun",
+            ),
         ):
             _draw_file_menu(shop, names)
 

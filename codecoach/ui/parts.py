@@ -132,7 +132,10 @@ def _model(services: Services) -> PartState:
 
 def _runner(services: Services) -> PartState:
     labels = {language.id: language.label for language in languages.LANGUAGES}
-    installed = [runtime for runtime in services.runner.runtimes() if runtime.installed]
+    known = services.runner.runtimes()
+    installed = [runtime for runtime in known if runtime.installed]
+    if not installed:  # what hinders all of them, for example the sandbox, is said of the first too
+        return PartState("runner", problem=next((runtime.problem for runtime in known if runtime.problem), None))
     names = (f"{labels.get(runtime.language, runtime.language)} {runtime.version}" for runtime in installed)
     return PartState("runner", ", ".join(names))
 

@@ -103,3 +103,9 @@ def test_a_part_is_asked_again_only_after_a_while_or_on_request(parts, place, cl
     place.problem = None
     parts.refresh()
     assert settled(parts)["runner"].word == "ok"
+
+
+def test_a_runner_without_a_runtime_that_runs_does_not_work(parts, place):
+    why = RunnerUnavailable(detail="no sandbox").what
+    place.runtimes = lambda: (Runtime("python", "3.12", installed=False, problem=why),)
+    assert (settled(parts)["runner"].word, settled(parts)["runner"].problem) == ("down", why)
