@@ -1,6 +1,6 @@
 """How often a model repairs a boto3 program rightly, with and without what AWS's API model says of it.
 
-    python -m benchmarks.repair [--tries 5] [--model-id ID] [--only WORD] [--show]
+    python -m benchmarks.repair [--tries 5] [--model-id ID] [--only WORD] [--told with|without|both] [--show]
 
 Needs a real model (the embedded one is started if none is up) and takes minutes, so `make bench` leaves it out. A repair is
 right when the corrected program, *run* against the simulated AWS, prints what is seeded there: a program that runs and
@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 
 from codecoach import settings as app_settings
 from codecoach.aws import seed
+from codecoach.chat.fences import segments
 from codecoach.chat.messages import Role
 from codecoach.coach import fix
 from codecoach.coach.assistants import prompt
@@ -32,6 +33,8 @@ from codecoach.store.programs import Program, RunRecord, SourceFile
 
 SESSION = "benchmark"
 REPLY_TOKENS = 1024
+# Less prose than this beside the code explains nothing.
+EXPLANATION_CHARS = 60
 
 
 @dataclass(frozen=True)
@@ -121,28 +124,34 @@ class Tally:
     """Of one fault, told in one way."""
 
     right: int = 0
+    explained: int = 0
     tries: int = 0
     tokens: int = 0
     seconds: float = 0.0
 
     def __str__(self) -> str:
         each = f"{self.tokens // max(1, self.tries)} tokens in, {self.seconds / max(1, self.tries):.0f} s"
-        return f"{self.right}/{self.tries} ({each})"
+        return f"{self.right}/{self.tries} right, {self.explained}/{self.tries} explained ({each})"
 
 
 def main() -> None:
     options = _options()
     with _services() as services:
         model_id = options.model_id or services.default_model_id
-        measure(services, services.model, model_id, options.tries, options.only, options.show)
+        measure(services, services.model, model_id, options)
 
 
-def measure(services: Services, model: Model, model_id: str, tries: int, only: str, show: bool) -> None:
+def measure(services: Services, model: Model, model_id: str, options: argparse.Namespace) -> None:
     """Print one line for each fault, as soon as it is known."""
     print(f"{model_id}\n| fault | with the API model | without |\n|---|---|---|", flush=True)
     for fault in FAULTS:
-        if only in fault.name:
-            told = [_tally(services, model, model_id, fault, grounded, tries, show) for grounded in (True, False)]
+        if options.only in fault.name:
+            told = [
+                _tally(services, model, model_id, fault, way == "with", options.tries, options.show)
+                if options.told in (way, "both")
+                else "-"
+                for way in ("with", "without")
+            ]
             print(f"| {fault.name} | {told[0]} | {told[1]} |", flush=True)
 
 
@@ -162,6 +171,7 @@ def _tally(
         printed = _run(services, code).stdout if code else ""
         right = all(word in printed for word in fault.prints)
         tally.right += right
+        tally.explained += sum(len(part.text) for part in segments(reply) if part.kind == "text") >= EXPLANATION_CHARS
         if show:
             print(f"--- {fault.name}, grounded {grounded}, right {right}\n{question}\n>>>\n{reply}\n=== {printed}\n")
     return tally
@@ -206,6 +216,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--tries", type=int, default=5)
     parser.add_argument("--model-id", default="")
     parser.add_argument("--only", default="", help="faults whose names hold this")
+    parser.add_argument("--told", choices=("with", "without", "both"), default="both")
     parser.add_argument("--show", action="store_true", help="print questions and replies too")
     return parser.parse_args()
 

@@ -229,7 +229,8 @@ def _key(fact: KeyUsed) -> Iterator[Finding]:
         return
     path, near = api_models.path_to(data.shape, key), api_models.near(key, data.shape.members)
     if path:
-        sentence = f"{_here(fact)} has no key `{key}`: `{key}` is inside `{_outside(path)}`. Write:\n{_loops(path)}"
+        shown = _loops((*path, "[]") if isinstance(api_models.at(data.shape, path), ListShape) else path)
+        sentence = f"{_here(fact)} has no key `{key}`: `{key}` is inside `{_outside(path)}`. {shown}"
         yield _key_finding(fact, FindingKind.KEY_INSIDE, sentence, inside=_outside(path), path=_dotted(path))
     elif near:
         yield _key_finding(fact, FindingKind.KEY_NEAR, f"{_here(fact)} has no key `{key}`: it is `{near}`.", near=near)
@@ -239,7 +240,7 @@ def _key(fact: KeyUsed) -> Iterator[Finding]:
 
 
 def _loops(path: tuple[str, ...]) -> str:
-    """Code that comes to the value at a path, loop by loop."""
+    """How to come to all values at a path, loop by loop. Models copy what stands here, so it leaves nothing out."""
     lines, here, indent = [], "response", ""
     for position, step in enumerate(path):
         if step == "[]":
@@ -251,7 +252,7 @@ def _loops(path: tuple[str, ...]) -> str:
             here, indent = "value", indent + "    "
         else:
             here = f"{here}['{step}']"
-    return "\n".join([*lines, f"{indent}{here}"])
+    return "\n".join(["Loop over all of it:", *lines, f"{indent}{here}"]) if lines else f"Write `{here}`."
 
 
 def _singular(name: str) -> str:

@@ -152,6 +152,13 @@ def path_to(shape: Shape, key: str) -> tuple[str, ...]:
     return ()
 
 
+def at(shape: Shape, path: tuple[str, ...]) -> Shape:
+    """What stands at a path that `path_to` gave."""
+    for step in path:
+        shape = dict(children(shape))[step]
+    return shape
+
+
 def children(shape: Shape) -> Iterator[tuple[str, Shape]]:
     """What a shape is made of."""
     if isinstance(shape, StructureShape):
