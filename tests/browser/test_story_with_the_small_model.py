@@ -54,7 +54,7 @@ def test_ask_run_break_fix_and_find_it_again(small_app: RunningApp, page: Page) 
     # These stand under a reply that is whole, with the tokens that the model really used.
     expect(page.get_by_text(re.compile(r"\d+ tokens in, \d+ out"))).to_be_visible(timeout=MODEL_MS)
     page.get_by_role("button", name="Run", exact=True).first.click()
-    expect(page.get_by_text(re.compile(r"exit code \d+"))).to_be_visible(timeout=60_000)
+    expect(page.get_by_text(re.compile(r"exit code \d+")).first).to_be_visible(timeout=60_000)
 
     page.get_by_role("button", name="Open in Editor").first.click()
     expect(page).to_have_url(re.compile("/Editor"))
