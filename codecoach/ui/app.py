@@ -22,17 +22,22 @@ log = logging.getLogger(__name__)
 
 MIDDLEWARE: Final = [Middleware(SafeHeaders)]
 COLLECT_EVERY_S: Final = 20.0
+# Imports hold the interpreter; the page of whoever opened the address at once goes first.
+WARM_AFTER_S: Final = 2.0
 
 
 @asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[None]:  # noqa: ANN401 (Streamlit's App, of which nothing is used)
     """Make ready what every page needs, then, already serving, what the first question needs; tidy up at the end."""
     await asyncio.to_thread(_prepare)
-    threading.Thread(target=_warm, name="warm", daemon=True).start()
+    warming = threading.Timer(WARM_AFTER_S, _warm)
+    warming.daemon = True
+    warming.start()
     collecting = asyncio.create_task(_collect_garbage())
     try:
         yield
     finally:
+        warming.cancel()
         collecting.cancel()
         with suppress(asyncio.CancelledError):
             await collecting
