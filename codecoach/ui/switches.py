@@ -17,7 +17,7 @@ _PATHS: Final = ("", "Chat", "Editor", "Prompt_Lab", "Settings")
 _THEME_JS: Final = """
 const entry = (path) => `stActiveTheme-${path}-v2`;
 const names = ["System", "Light", "Dark"];
-export default function ({ data, parentElement }) {
+export default function ({ data: [data], parentElement }) {
   const box = parentElement.querySelector("[role=radiogroup]");
   const chosen = localStorage.getItem("codecoach-theme") ?? "System";
   box.setAttribute("aria-label", data.label);
@@ -76,14 +76,13 @@ def theme_switch(place: str) -> None:
     element = st.components.v2.component(
         "codecoach_theme", html='<div role="radiogroup"></div>', css=_THEME_CSS, js=_THEME_JS
     )
-    element(
-        key=f"codecoach.theme_switch-{place}",
-        data={
-            "label": t("nav.theme"),
-            "choices": [t("nav.theme_system"), t("nav.theme_light"), t("nav.theme_dark")],
-            "paths": [f"{cookie.base_path()}/{path}" for path in _PATHS],
-        },
-    )
+    data = {
+        "label": t("nav.theme"),
+        "choices": [t("nav.theme_system"), t("nav.theme_light"), t("nav.theme_dark")],
+        "paths": [f"{cookie.base_path()}/{path}" for path in _PATHS],
+    }
+    # In a list: in a bare dictionary Streamlit looks for data frames, and imports pandas for it before the first page.
+    element(key=f"codecoach.theme_switch-{place}", data=[data])
 
 
 def theme_is_dark() -> bool:
