@@ -252,7 +252,10 @@ def _loops(path: tuple[str, ...]) -> str:
             here, indent = "value", indent + "    "
         else:
             here = f"{here}['{step}']"
-    return "\n".join(["Loop over all of it:", *lines, f"{indent}{here}"]) if lines else f"Write `{here}`."
+    if not lines:
+        return f"Write `{here}`."
+    inside = f"# here what the program does with each {here}" if path[-1] in ("[]", "{}") else here
+    return "\n".join(["Loop over all of it:", *lines, f"{indent}{inside}"])
 
 
 def _singular(name: str) -> str:

@@ -72,19 +72,21 @@ def explanation_thread(program_id: str) -> str:
 def question(program: Program, record: RunRecord, language: Language, *, grounded: bool = True) -> str:
     """What a model is asked about a failed program; `grounded`: with what AWS's API models say of it.
 
-    What is wanted comes last: small models forget what stands before a program.
+    What is wanted comes last: small models forget what stands before a program. Without facts they must think first, that is
+    explain; with facts the explanation follows, for now and then they end after it and leave the program out. (The 1.5B
+    model, `benchmarks/repair.py`: program first was right in 30 of 30 tries with facts, in 0 of 5 without.)
     """
     parts = [_code(program), evidence.ending(record)]
     parts += [
         f"{name}:\n```text\n{text}\n```"
         for name, text in evidence.outputs(record, [file.name for file in program.files])
     ]
-    if grounded and program.language == "python":
-        facts = evidence.findings(program.files[0].text, record)
-        if facts:
-            told = "\n".join(f"- Line {fact.line}: {fact.sentence}" for fact in facts)
-            parts.append(f"Facts about the API, from AWS's own model:\n{told}")
-    wanted = _in_language("fix_ask", language).replace("{code}", program.language)
+    checked = grounded and program.language == "python"
+    facts = evidence.findings(program.files[0].text, record) if checked else ()
+    if facts:
+        told = "\n".join(f"- Line {fact.line}: {fact.sentence}" for fact in facts)
+        parts.append(f"Facts about the API, from AWS's own model:\n{told}")
+    wanted = _in_language("fix_by_facts" if facts else "fix_by_thought", language).replace("{code}", program.language)
     return "\n\n".join((*parts, wanted))
 
 

@@ -63,6 +63,13 @@ def test_without_grounding_the_api_model_is_silent():
     assert "Reservations" not in question(program(), record(stderr=KEY_ERROR), Language.EN, grounded=False)
 
 
+def test_the_explanation_comes_first_only_where_there_are_no_facts():
+    grounded = question(program(), record(stderr=KEY_ERROR), Language.EN)
+    alone = question(program("1 / 0"), record(stderr="ZeroDivisionError"), Language.EN)
+    assert grounded.splitlines()[-1].startswith("Give the whole corrected program")
+    assert alone.splitlines()[-1].startswith("First explain")
+
+
 def test_only_python_is_checked():
     assert "Reservations" not in question(program(language="bash"), record(stderr=KEY_ERROR), Language.EN)
 
