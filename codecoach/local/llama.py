@@ -69,7 +69,12 @@ class LlamaEngine:
             return
         # A reply has no time limit of its own: the prompt of a slow machine may take minutes, and clients can leave.
         self._client = httpx.AsyncClient(
-            base_url=address, headers={"Authorization": f"Bearer {key}"}, timeout=httpx.Timeout(None), trust_env=False
+            base_url=address,
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=httpx.Timeout(None),
+            # llama.cpp closes idle connections after a while; a request must not be sent into one that is just closing.
+            limits=httpx.Limits(max_keepalive_connections=0),
+            trust_env=False,
         )
         self._state = State("ready")
 
