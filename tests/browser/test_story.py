@@ -227,6 +227,8 @@ def test_the_editor_runs_what_it_shows_however_soon_the_click_comes(chat):
     expect(chat.get_by_test_id("stMain").get_by_text("by keyboard")).to_be_visible(timeout=60_000)
     # Escape leaves the editor, where Tab would only indent.
     type_at_end(chat, "#")
+    chat.wait_for_timeout(500)  # the editor tells what was typed when typing pauses, and the page draws itself anew
+    expect(chat.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=20_000)
     chat.keyboard.press("Escape")
     chat.keyboard.press("Tab")
     expect(chat.get_by_role("button", name="Run", exact=True)).to_be_focused()
