@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from codecoach.runner.installed import RECORD, Installed, Package, installed, kn
 from codecoach.runner.port import File, Limits, RunRequest, RunResult, RunStatus
 from codecoach.runner.sandbox.adapter import Sandbox
 
-__all__ = ["Report", "install", "installed", "known", "runtimes", "runtimes_folder"]
+__all__ = ["Report", "build", "install", "installed", "known", "runtimes", "runtimes_folder", "test"]
 
 Report = Callable[[str], None]
 """Told each line that a build prints."""
@@ -55,9 +55,8 @@ def _built(package: Package, folder: Path, report: Report | None) -> Installed:
     place = Path(tempfile.mkdtemp(prefix=f".{package.name}.", dir=folder))
     place.chmod(0o755)
     try:
-        _build(package, place, report)
-        built = Installed(place.name, package.mount, *_facts(place), _environment(package, place))
-        _test(package, folder, built)
+        built = build(package, place, report)
+        test(package, folder, built)
         record = {key: value for key, value in asdict(built).items() if key not in ("folder", "mount")}
         (place / RECORD).write_text(json.dumps(record), "utf-8")
         place.rename(folder / package.name)
@@ -67,14 +66,27 @@ def _built(package: Package, folder: Path, report: Report | None) -> Installed:
     return replace(built, folder=package.name)
 
 
-def _build(package: Package, place: Path, report: Report | None) -> None:
+def build(
+    package: Package, place: Path, report: Report | None = None, variables: Mapping[str, str] | None = None
+) -> Installed:
+    """Run a package's build.sh, its result going to the empty folder `place`; what a sandbox over its parent runs it as.
+
+    variables  more of them for build.sh
+
+    Raises `RuntimeBroken` with the last lines where it fails.
+    """
+    _run_build(package, place, report, variables or {})
+    return Installed(place.name, package.mount, *_facts(place), _environment(package, place))
+
+
+def _run_build(package: Package, place: Path, report: Report | None, more: Mapping[str, str]) -> None:
     """Run build.sh as Piston's builder does: in a copy of the package, PREFIX being where the result goes.
 
     Unlike there, programs find it elsewhere, at MOUNT. PYTHON has pip, for what comes as Python packages.
     """
     with tempfile.TemporaryDirectory() as copy:
         source = shutil.copytree(package.folder, Path(copy, "package"))
-        variables = {"PREFIX": str(place), "MOUNT": package.mount, "PYTHON": sys.executable}
+        variables = {"PREFIX": str(place), "MOUNT": package.mount, "PYTHON": sys.executable, **more}
         lines: list[str] = []
         with subprocess.Popen(
             ["bash", "build.sh"],
@@ -121,10 +133,14 @@ def _environment(package: Package, place: Path) -> dict[str, str]:
     return {name: value.replace(str(place), package.mount) for name, value in own.items()}
 
 
-def _test(package: Package, folder: Path, built: Installed) -> None:
-    """Run the package's own test in the sandbox; it passes with exit code 0 and `OK` as its last line."""
+def test(package: Package, folder: Path, built: Installed) -> None:
+    """Run the package's own test in the sandbox; it passes with exit code 0 and `OK` as its last line.
+
+    Raises `RuntimeBroken` with what it printed where it does not.
+    """
     main = next(package.folder.glob("test.*"))
-    name = languages.BY_ID[package.language].main
+    known_as = languages.BY_ID.get(package.language)
+    name = known_as.main if known_as else main.name
     request = RunRequest(
         f"test-{built.folder}", package.language, (File(name, main.read_bytes()),), limits=_TEST_LIMITS
     )
