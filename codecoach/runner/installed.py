@@ -18,6 +18,12 @@ from codecoach.languages import LANGUAGES
 from codecoach.runner.port import Runtime
 
 PACKAGES = Path(__file__).parents[2] / "piston" / "packages"
+SUPERVISOR = PACKAGES.parent / "supervisor"
+"""Put into every package that is built; not counted in its hash, since the sandbox makes no use of it."""
+
+SUPERVISED_ALIAS = "codecoach-"
+"""With the language behind it: the alias, in Piston's list of runtimes, of a package that has the supervisor."""
+
 RECORD = "runtime.json"
 
 

@@ -18,7 +18,18 @@ from pathlib import Path
 
 from codecoach import languages
 from codecoach.errors import RuntimeBroken, RuntimeMissing
-from codecoach.runner.installed import RECORD, Installed, Package, installed, known, read, runtimes, runtimes_folder
+from codecoach.runner.installed import (
+    RECORD,
+    SUPERVISED_ALIAS,
+    SUPERVISOR,
+    Installed,
+    Package,
+    installed,
+    known,
+    read,
+    runtimes,
+    runtimes_folder,
+)
 from codecoach.runner.port import File, Limits, RunRequest, RunResult, RunStatus
 from codecoach.runner.sandbox.adapter import Sandbox
 
@@ -104,9 +115,26 @@ def _run_build(package: Package, place: Path, report: Report | None, more: Mappi
                     report(line.rstrip())
         if build.returncode != 0:
             raise RuntimeBroken(language=package.language, detail="\n".join(lines))
-        for name in ("metadata.json", "environment", "run", "compile"):
-            if (source / name).exists():
-                shutil.copy(source / name, place / name)
+        shutil.copy(source / "environment", place / "environment")
+        _put_scripts(source, place)
+        _put_metadata(source, place)
+
+
+def _put_scripts(source: Path, place: Path) -> None:
+    """Put the supervisor in front of the package's scripts: through Piston it hands in and out what Piston itself cannot."""
+    (place / "program").mkdir()
+    shutil.copy(SUPERVISOR / "supervise.pl", place)
+    for name in ("run", "compile"):
+        if (source / name).exists():
+            shutil.copy(source / name, place / "program" / name)
+            shutil.copy(SUPERVISOR / "start.sh", place / name)
+
+
+def _put_metadata(source: Path, place: Path) -> None:
+    """The package's metadata, with an alias by which a client of Piston sees that the supervisor is in it."""
+    metadata = json.loads((source / "metadata.json").read_text("utf-8"))
+    metadata["aliases"] = [*metadata.get("aliases", []), SUPERVISED_ALIAS + metadata["language"]]
+    (place / "metadata.json").write_text(json.dumps(metadata, indent=4), "utf-8")
 
 
 def _facts(place: Path) -> tuple[str, str]:
