@@ -18,6 +18,7 @@ LAYERS = (
     ("codecoach.coach",),
     ("codecoach.services",),
     ("codecoach.ui", "codecoach.local", "codecoach.health", "codecoach.cli", "codecoach.__main__"),
+    ("piston",),
     ("pages", "Home"),
 )
 ADAPTER_PACKAGES = ("codecoach.models", "codecoach.runner", "codecoach.store")
@@ -25,7 +26,7 @@ STREAMLIT_MAY = ("codecoach.ui", "pages", "Home")
 
 
 def modules() -> dict[str, Path]:
-    files = [*ROOT.glob("codecoach/**/*.py"), *ROOT.glob("pages/*.py"), ROOT / "Home.py"]
+    files = [*ROOT.glob("codecoach/**/*.py"), *ROOT.glob("pages/*.py"), *ROOT.glob("piston/*.py"), ROOT / "Home.py"]
     named = {}
     for file in files:
         if file.exists():
