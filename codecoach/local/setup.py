@@ -37,7 +37,7 @@ def prepare(settings: Settings, say: Say, language: Language) -> None:
 def prepare_tests(settings: Settings, say: Say, language: Language) -> None:
     """What the tests need: the runtimes and the small model."""
     fetch_weights("0.5b", settings.cache_dir, language)
-    for name in packages.AT_ONCE:
+    for name in packages.FOR_TESTS:
         build_runtime(name, settings.cache_dir, say, language)
 
 

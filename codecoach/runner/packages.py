@@ -42,6 +42,8 @@ _KEPT_OUTPUT_LINES = 15
 _TEST_LIMITS = Limits(timeout_s=120)
 AT_ONCE = ("python", "javascript", "bash")
 """Languages that are installed before the first start."""
+FOR_TESTS = (*AT_ONCE, "sql", "lua")
+"""Those that the tests want; where one cannot be had, its tests are skipped and say so."""
 
 
 def install(language: str, cache_dir: Path, report: Report | None = None) -> Installed:

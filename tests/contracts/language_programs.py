@@ -1,0 +1,106 @@
+"""The same small programs in every language, for the suite that runs them all."""
+
+from dataclasses import dataclass, field
+
+from codecoach.runner.port import File
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Sources of one language.
+
+    hello      prints `grüß dich, 世界 😀`
+    echo       prints its input, then its arguments, each on a line
+    several    prints what `more` gives it: `ja`
+    more       the file beside it
+    exits      ends with exit code 7
+    fails      fails at its line 3; `failure` is part of what it then says
+    wrong      does not compile because of its line 3; empty where there is no such thing before the run
+    endless    prints `on` on a line, then never ends
+    hoards     takes memory without end
+    floods     prints without end
+    writes     leaves `out.txt` with `grüß` in it
+    """
+
+    hello: str
+    echo: str
+    several: str
+    more: File
+    exits: str
+    fails: str
+    failure: tuple[str, ...]
+    endless: str
+    hoards: str
+    floods: str
+    writes: str
+    wrong: str = ""
+    wrongness: tuple[str, ...] = field(default=())
+
+
+PROGRAMS = {
+    "python": Programs(
+        hello="print('grüß dich, 世界 😀')",
+        echo="import sys\nprint(sys.stdin.read().rstrip())\nprint(*sys.argv[1:], sep='\\n')",
+        several="from more import word\nprint(word)",
+        more=File("more.py", b"word = 'ja'"),
+        exits="raise SystemExit(7)",
+        fails="a = 1\nb = 0\nprint(a / b)",
+        failure=("ZeroDivisionError", "line 3"),
+        endless="print('on')\nwhile True: pass",
+        hoards="kept = []\nwhile True: kept.append('x' * 10_000_000)",
+        floods="while True: print('x' * 100)",
+        writes="open('out.txt', 'w').write('grüß')",
+    ),
+    "javascript": Programs(
+        hello="console.log('grüß dich, 世界 😀');",
+        echo="import { readFileSync } from 'node:fs';\nconsole.log(readFileSync(0, 'utf8').trim());\nfor (const word of process.argv.slice(2)) console.log(word);",
+        several="import { word } from './more.mjs';\nconsole.log(word);",
+        more=File("more.mjs", b"export const word = 'ja';"),
+        exits="process.exit(7);",
+        fails="const a = {};\nconst b = 'c';\na[b].d();",
+        failure=("TypeError", "main.mjs:3"),
+        endless="console.log('on');\nwhile (true);",
+        hoards="const kept = [];\nwhile (true) kept.push(Buffer.alloc(10_000_000, 1));",
+        floods="import { writeSync } from 'node:fs';\nwhile (true) writeSync(1, 'x'.repeat(100) + '\\n');",
+        writes="import { writeFileSync } from 'node:fs';\nwriteFileSync('out.txt', 'grüß');",
+    ),
+    "bash": Programs(
+        hello="echo 'grüß dich, 世界 😀'",
+        echo="cat; echo; printf '%s\\n' \"$@\"",
+        several=". ./more.sh\necho $word",
+        more=File("more.sh", b"word=ja"),
+        exits="exit 7",
+        fails="set -e\ntrue\nno_such_command",
+        failure=("no_such_command: command not found", "line 3"),
+        endless="echo on\nwhile :; do :; done",
+        hoards="text=xxxxxxxxxxxxxxxx\nwhile :; do text=$text$text; done",
+        floods="yes",
+        writes="printf grüß >out.txt",
+    ),
+    "sql": Programs(
+        hello=".headers off\n.mode list\nSELECT 'grüß dich, 世界 😀';",
+        echo="CREATE TABLE input (line);\n.headers off\n.mode list\n.import /dev/stdin input\nSELECT line FROM input;\nSELECT ?1;\nSELECT ?2;",
+        several=".read more.sql\n.headers off\n.mode list\nSELECT word FROM more;",
+        more=File("more.sql", b"CREATE TABLE more AS SELECT 'ja' AS word;"),
+        exits=".exit 7",
+        fails="CREATE TABLE a (b INTEGER NOT NULL);\n\nINSERT INTO a VALUES (NULL);",
+        failure=("NOT NULL constraint failed: a.b", "line 3"),
+        endless=".headers off\n.mode list\nSELECT 'on';\nWITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n;",
+        hoards="CREATE TABLE kept AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT 1 FROM n) SELECT zeroblob(10000000) FROM n;",
+        floods=".mode list\nWITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n;",
+        writes=".output out.txt\n.headers off\n.mode list\n.separator '' ''\nSELECT 'grüß';",
+    ),
+    "lua": Programs(
+        hello="print('grüß dich, 世界 😀')",
+        echo="print((io.read('a'):gsub('%s+$', '')))\nfor _, word in ipairs(arg) do print(word) end",
+        several="print((require('more')))",
+        more=File("more.lua", b"return 'ja'"),
+        exits="os.exit(7)",
+        fails="local a = {}\nlocal b = 'c'\nprint(a[b].d)",
+        failure=("attempt to index a nil value", "main.lua:3"),
+        endless="print('on')\nwhile true do end",
+        hoards="local kept = {}\nwhile true do kept[#kept + 1] = string.rep('x', 10000000) .. #kept end",
+        floods="while true do print(string.rep('x', 100)) end",
+        writes="local file = io.open('out.txt', 'w')\nfile:write('grüß')\nfile:close()",
+    ),
+}
