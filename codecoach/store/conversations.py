@@ -11,17 +11,16 @@ from codecoach.store import keys
 from codecoach.store.changing import again
 from codecoach.store.large import LargeItems
 from codecoach.store.port import Delete, Item, Json, Key, Put, Table
+from codecoach.store.purging import Purging
 from codecoach.store.records import from_conversation, from_message, now, to_conversation, to_message
 
 # A reply is saved every 2 s; one that was not saved for so long has lost its writer.
 STALE = timedelta(seconds=10)
 # A writer asks every 2 s; older requests were meant for one that is dead.
 STOP_KEPT_S = 60
-GONE_KEPT_S = 24 * 3600
 SEARCHED_CONVERSATIONS = 200
 SEARCHED_MESSAGES = 1000
 _SEARCH_PAGE = 50
-_RUNS_AT_ONCE = 20
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,7 @@ class Conversations:
     def __init__(self, table: Table, clock: Callable[[], datetime] = now) -> None:
         self._table = table
         self._large = LargeItems(table)
+        self._purging = Purging(table)
         self._clock = clock
 
     # --- conversations ---
@@ -98,9 +98,7 @@ class Conversations:
         deletion of this owner finishes it.
         """
         again(lambda: self._unlist(owner, conversation_id))
-        for marker in self._table.query(keys.user(owner), keys.PURGE, limit=20).items:
-            self._purge(marker.key.sort.removeprefix(keys.PURGE))
-            self._table.delete(marker.key)
+        self._purging.finish(owner)
 
     def search(self, owner: str, words: str) -> SearchResult:
         """Conversations with all words in the title, or all in one message; letter case does not matter.
@@ -164,17 +162,19 @@ class Conversations:
         """Delete a message and the runs of its code; deleting what is not there is no error. A reply that still streams stops."""
         key = keys.message(thread_id, message_id)
         self._discard_streaming(thread_id, self._table.get(key))
-        self._delete_runs(thread_id, f"{message_id}.")
+        self._purging.delete_runs(thread_id, f"{message_id}.")
         self._large.delete(key)
+        self._purging.delete_runs(thread_id, f"{message_id}.")  # one that was kept before the message was gone
 
     def delete_from(self, thread_id: str, message_id: str) -> None:
         """Delete a message and all later ones, the newest first: a crash leaves the beginning of the thread, without gaps."""
         first = keys.message(thread_id, message_id)
         newest = self._table.query(first.partition, keys.MESSAGE, limit=1, newest_first=True).items
         self._discard_streaming(thread_id, *(item for item in newest if item.key.sort >= first.sort))
-        self._delete_runs(thread_id, first=message_id)
+        self._purging.delete_runs(thread_id, first=message_id)
         self._large.delete_range(first.partition, keys.MESSAGE, first.sort)
         self._large.delete_range(first.partition, keys.PART + keys.MESSAGE, keys.PART + first.sort)
+        self._purging.delete_runs(thread_id, first=message_id)  # as in `delete_message`
 
     # --- stopping a reply, from whatever process ---
 
@@ -223,30 +223,9 @@ class Conversations:
                 [
                     Delete(keys.conversation(owner, old.id), old.version),
                     Delete(_recent(old).key),
-                    Put(Item(keys.purge(owner, old.id), {})),
-                    Put(self._passing(keys.gone(old.id), {}, GONE_KEPT_S)),
+                    *self._purging.marks(owner, old.id, self._clock().timestamp()),
                 ]
             )
-
-    def _delete_runs(self, thread_id: str, of: str = "", first: str = "") -> None:
-        """Delete the runs of code blocks whose "<message id>.<block>" starts with `of` and is not less than `first`."""
-        while True:
-            noted = self._table.query(
-                keys.thread(thread_id), keys.RAN + of, limit=_RUNS_AT_ONCE, newest_first=True
-            ).items
-            doomed = [item.key for item in noted if item.key.sort >= keys.RAN + first]
-            for key in doomed:
-                block = f"{thread_id}.{key.sort.removeprefix(keys.RAN)}"
-                for prefix in (keys.RUN, keys.PART):
-                    self._large.delete_range(keys.thread(block), prefix)
-                self._table.delete(key)
-            if len(doomed) < _RUNS_AT_ONCE:
-                return
-
-    def _purge(self, thread_id: str) -> None:
-        self._delete_runs(thread_id)
-        for prefix in (keys.MESSAGE, keys.RUN, keys.PART):
-            self._large.delete_range(keys.thread(thread_id), prefix)
 
     def _discard_streaming(self, thread_id: str, *items: Item | None) -> None:
         for item in items:

@@ -6,6 +6,7 @@ takes what has expired for gone.
 
 import random
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -97,8 +98,13 @@ class DynamoTable:
         return Item(item.key, item.data, version, item.expires_at)
 
     def delete(self, key: Key, expected_version: int | None = None) -> None:
+        if expected_version is not None:
+            # Should an answer get lost, boto3 repeats the request. Repeated, a transaction is still known for the same one;
+            # a conditional delete would find nothing there, or worse: an item made since then, at the same version.
+            self.transact([Delete(key, expected_version)])
+            return
         check_key(key)
-        delete = self._writing().delete(key, expected_version)
+        delete = self._writing().delete(key, None)
         _write(lambda: self._client.delete_item(**delete))
 
     def query(
@@ -148,7 +154,9 @@ class DynamoTable:
         check_transaction(operations)
         steps = [self._writing().step(operation) for operation in operations]
         if steps:
-            _write(lambda: self._client.transact_write_items(TransactItems=steps))
+            # One token for all tries: the service carries out one of them, and says so to the others for ten minutes.
+            token = str(uuid.uuid4())
+            _write(lambda: self._client.transact_write_items(TransactItems=steps, ClientRequestToken=token))
 
     def ping(self) -> str:
         with _our_errors():

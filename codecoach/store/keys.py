@@ -12,7 +12,7 @@
     user#<username>      tested-models                       model id -> time of its last good test          -
     user#<username>      conversation#<id>                   conversation                                    -
     user#<username>      recent#<updated_at>#<id>            the same, in order of its last change           -
-    user#<username>      purge#<id>                          a deleted conversation with messages left       -
+    user#<username>      purge#<id>                          a deleted thread with something left in it      -
     user#<username>      template#<id>                       prompt template                                 -
     user#<username>      program#<id>                        what a list shows of a program of the Editor    -
     thread#<id>          message#<message id>                message of a conversation or a program          -
@@ -20,7 +20,7 @@
     thread#<id>          run#<run id>                        record of a run                                 -
     thread#<id>          ran#<message id>.<block>            this block of the message has runs, in a thread of its own   -
     thread#<id>          stop#<message id>                   somebody wants this reply stopped               1 minute
-    thread#<id>          gone                                the conversation was deleted: nothing is saved  1 day
+    thread#<id>          gone                                it was deleted: nothing more is saved           1 day
     (any)                part#<sort of its item>#<name>      part of a text too long for its item            -
 
 <hash> is the SHA-256 of a secret, a username or an address, in hex: nobody can use what he reads here, and any length fits.
@@ -99,8 +99,8 @@ def recent(owner: str, updated_at: datetime, conversation_id: str) -> Key:
     return Key(user(owner), f"{RECENT}{_sortable(updated_at)}#{conversation_id}")
 
 
-def purge(owner: str, conversation_id: str) -> Key:
-    return Key(user(owner), PURGE + conversation_id)
+def purge(owner: str, thread_id: str) -> Key:
+    return Key(user(owner), PURGE + thread_id)
 
 
 def template(owner: str, template_id: str) -> Key:

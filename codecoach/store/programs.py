@@ -21,9 +21,9 @@ from pydantic import TypeAdapter
 
 from codecoach.i18n import Notice
 from codecoach.store import keys
-from codecoach.store.conversations import GONE_KEPT_S
 from codecoach.store.large import LargeItems
 from codecoach.store.port import Delete, Item, Json, Key, Put, Table
+from codecoach.store.purging import Purging
 
 KEPT_FILE_BYTES = 256 * 1024
 KEPT_FILES_BYTES = 1024 * 1024
@@ -124,6 +124,7 @@ class Programs:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._large = LargeItems(table)
+        self._purging = Purging(table)
 
     def create(
         self,
@@ -170,21 +171,21 @@ class Programs:
         )
 
     def delete(self, owner: str, program_id: str) -> None:
-        """Delete a program, its runs and what was said about it; another owner's is left alone."""
-        if self.get(owner, program_id) is None:
-            return
-        threads = (program_id, keys.explanations(program_id))
-        until = int(time.time()) + GONE_KEPT_S
-        self._table.transact(
-            [
-                Delete(keys.program(owner, program_id)),
-                Delete(keys.program_body(program_id)),
-                *(Put(Item(keys.gone(thread), {}, expires_at=until)) for thread in threads),
-            ]
-        )
-        for thread in threads:
-            for prefix in (keys.MESSAGE, keys.RUN, keys.PART):
-                self._large.delete_range(keys.thread(thread), prefix)
+        """Delete a program, its runs and what was said about it; another owner's is left alone.
+
+        It leaves the list at once; should we die before all of it is gone, the next deletion of this owner finishes it.
+        """
+        if self.get(owner, program_id):
+            threads = (program_id, keys.explanations(program_id))
+            now_s = time.time()
+            self._table.transact(
+                [
+                    Delete(keys.program(owner, program_id)),
+                    Delete(keys.program_body(program_id)),
+                    *(mark for thread in threads for mark in self._purging.marks(owner, thread, now_s)),
+                ]
+            )
+        self._purging.finish(owner)
 
     def add_run(self, thread: str, record: RunRecord) -> None:
         """Keep what came of a run; of more than `KEPT_RUNS` the oldest go.
@@ -192,11 +193,28 @@ class Programs:
         Result files are kept with their content up to 256 KB each and 1 MB together, others by name and size. What
         belongs to a deleted program or message is not kept.
         """
-        block = keys.ran(thread)
-        if self._table.get(keys.gone(thread)) or (block and not self._table.get(block[0])):
+        if self._is_gone(thread):
             return
-        if block:  # before any of it: what has no such note is not found when the message is deleted
+        if block := keys.ran(
+            thread
+        ):  # before any of it: what has no such note is not found when the message is deleted
             self._table.put(Item(block[1], {}))
+        self._put_run(thread, record)
+        if self._is_gone(thread):  # while it was being written: who deleted the rest may not have seen it
+            self._large.delete(keys.run(thread, record.id))
+            if block:
+                self._table.delete(block[1])
+            return
+        for item in list(self._all(keys.thread(thread), keys.RUN))[:-KEPT_RUNS]:
+            self._large.delete(item.key)
+
+    def _is_gone(self, thread: str) -> bool:
+        """Whether the program, or the message whose code it is, was deleted."""
+        block = keys.ran(thread)
+        found = self._table.batch_get([keys.gone(thread), *([block[0]] if block else [])])
+        return keys.gone(thread) in found or bool(block and block[0] not in found)
+
+    def _put_run(self, thread: str, record: RunRecord) -> None:
         files = _kept(record.files)
         outputs = {"stdout": record.stdout, "stderr": record.stderr, "compile_output": record.compile_output}
         for name, text in outputs.items():
@@ -207,8 +225,6 @@ class Programs:
                 data: dict[str, Json] = {"base64": base64.b64encode(file.content).decode()}
                 self._table.put(Item(_part_key(thread, record.id, "file", number), data))
         self._table.put(Item(keys.run(thread, record.id), _run_data(replace(record, files=files))))
-        for item in list(self._all(keys.thread(thread), keys.RUN))[:-KEPT_RUNS]:
-            self._large.delete(item.key)
 
     def runs(self, thread: str, limit: int = 20) -> tuple[RunRecord, ...]:
         """The newest runs of a thread (a program, or a block of a conversation) first, not whole."""

@@ -1,5 +1,6 @@
 """Tables of every kind, for the one contract suite."""
 
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +8,8 @@ from contextlib import contextmanager
 import boto3
 import pytest
 from botocore.config import Config
-from moto.server import ThreadedMotoServer
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
 
 from codecoach.store.dynamodb import DynamoTable, ensure
 from codecoach.store.port import Table
@@ -45,11 +47,14 @@ def dynamodb_client(url: str):
 
 @pytest.fixture(scope="session")
 def moto_url() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    # One request at a time: what moto does in a transaction, other threads see and undo half-way; DynamoDB's are whole.
+    server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=False)
+    serving = threading.Thread(target=server.serve_forever, daemon=True)
+    serving.start()
+    yield f"http://127.0.0.1:{server.port}"
+    server.shutdown()
+    serving.join()
+    server.server_close()
 
 
 @pytest.fixture(scope="session")

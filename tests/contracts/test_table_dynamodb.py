@@ -1,5 +1,6 @@
 """What DynamoDB alone can do to us: time-outs, throttling, tables that are made by two at once."""
 
+import json
 import socket
 from concurrent.futures import ThreadPoolExecutor
 
@@ -87,6 +88,35 @@ def test_a_put_whose_answer_got_lost_is_no_conflict_with_itself(client):
     with pytest.raises(VersionConflict):
         table.put(Item(KEY, {"n": 3}), expected_version=1)
     assert table.get(KEY).data == {"n": 2}
+
+
+def test_a_delete_whose_answer_got_lost_is_no_conflict_with_itself(dynamodb_local_url):
+    client = dynamodb_client(dynamodb_local_url)
+    ensure(client, "deletes")
+    table = DynamoTable(client, "deletes")
+    made = table.put(Item(KEY, {"n": 1}), expected_version=0)
+    repeat_the_first(client, "TransactWriteItems")
+    table.delete(KEY, made.version)
+    assert table.get(KEY) is None
+    with pytest.raises(VersionConflict):
+        table.delete(KEY, made.version)
+    client.delete_table(TableName="deletes")
+    client.close()
+
+
+def test_all_tries_of_a_transaction_carry_one_token_and_no_other_does(client):
+    ensure(client, "table")
+    table = DynamoTable(client, "table")
+    tokens = []
+    client.meta.events.register(
+        "before-send.dynamodb.TransactWriteItems",
+        lambda request, **_: tokens.append(json.loads(request.body)["ClientRequestToken"]),
+    )
+    repeat_the_first(client, "TransactWriteItems")
+    table.transact([Put(Item(KEY, {}))])
+    table.transact([Put(Item(KEY, {}))])
+    assert len(tokens) == 4  # each is sent twice
+    assert tokens[0] == tokens[1] != tokens[2] == tokens[3]
 
 
 def test_a_ticket_is_redeemed_though_an_answer_got_lost(client):

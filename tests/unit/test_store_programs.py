@@ -20,6 +20,7 @@ from codecoach.store.programs import (
     SourceFile,
 )
 from codecoach.store.sqlite import SqliteTable
+from tests.unit.store_tables import Died, WatchedTable
 
 MAIN = (SourceFile("main.py", "print('你好')\n"), SourceFile("empty.txt", ""))
 
@@ -112,6 +113,73 @@ def test_a_deleted_program_takes_its_runs_along(programs, table):
     for thread in (made.id, keys.explanations(made.id)):
         assert [item.key.sort for item in table.query(keys.thread(thread)).items] == ["gone"]
     assert programs.get("ada", "../nonsense") is None
+
+
+def test_a_deletion_that_died_is_finished_by_the_next_whatever_is_deleted_then(table):
+    watched = WatchedTable(table)
+    programs, conversations = Programs(watched), Conversations(watched)
+    for by in (programs, conversations):
+        for dies_after in range(100):
+            made = programs.create("ada", "python", MAIN)
+            programs.add_run(made.id, record(stdout="x" * 100_000))
+            said = Message(keys.time_ordered_id(), Role.ASSISTANT, "x" * 500_000, datetime.now(UTC))
+            conversations.save(keys.explanations(made.id), said)
+            watched.reset()
+            watched.dies_after = dies_after
+            try:
+                programs.delete("ada", made.id)
+                died = False
+            except Died:
+                died = True
+            watched.dies_after = None
+            if programs.list("ada"):  # it died before anything had happened
+                assert programs.get("ada", made.id) == made
+                programs.delete("ada", made.id)
+            else:
+                by.delete("ada", keys.new_id())
+            for thread in (made.id, keys.explanations(made.id)):
+                assert [item.key.sort for item in table.query(keys.thread(thread)).items] == ["gone"]
+            assert table.query(keys.user("ada")).items == ()
+            if not died:
+                break
+        assert not died
+
+
+class Meanwhile(WatchedTable):
+    """A table at one of whose calls something else happens first."""
+
+    def __init__(self, table, at_call, what) -> None:
+        super().__init__(table)
+        self._at_call, self._what = at_call, what
+
+    def _call(self) -> None:
+        super()._call()
+        if self.calls == self._at_call:
+            self._what()
+
+
+@pytest.mark.parametrize("at_call", range(1, 12))
+@pytest.mark.parametrize("what", ["program", "message", "from", "conversation"])
+def test_a_run_that_is_kept_while_its_place_is_deleted_leaves_nothing(programs, table, what, at_call):
+    conversations = Conversations(table)
+    talk = conversations.create("ada", "plain")
+    message = conversations.save(talk.id, Message(keys.time_ordered_id(), Role.ASSISTANT, "x", datetime.now(UTC)))
+    program = programs.create("ada", "python", MAIN)
+    thread = program.id if what == "program" else keys.block(talk.id, message.id, 0)
+    deletions = {
+        "program": lambda: programs.delete("ada", program.id),
+        "message": lambda: conversations.delete_message(talk.id, message.id),
+        "from": lambda: conversations.delete_from(talk.id, message.id),
+        "conversation": lambda: conversations.delete("ada", talk.id),
+    }
+    meanwhile = Meanwhile(table, at_call, deletions[what])
+    Programs(meanwhile).add_run(thread, record(stdout="x" * 100_000, files=(ResultFile("a", 1, b"a"),)))
+    if meanwhile.calls < at_call:
+        deletions[what]()
+    assert programs.runs(thread) == ()
+    places = (thread,) if what == "program" else (thread, talk.id)
+    left = [item.key.sort for place in places for item in table.query(keys.thread(place)).items]
+    assert [sort for sort in left if sort != "gone"] == []
 
 
 @pytest.mark.parametrize("way", ["conversation", "message", "from"])
