@@ -151,7 +151,7 @@ class Services:
             return catalogue.profile_id(catalogue.CURRENT_PICKS[0], self.settings.region)
         cards = self.directory.cards()
         if not cards:
-            raise ModelNotFound(model="", detail="the list of models is empty")
+            raise ModelNotFound("no_models")
         return cards[0].id
 
     @property

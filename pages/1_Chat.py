@@ -10,9 +10,11 @@ from codecoach.ui.reply import Surroundings
 account = page.open_page("nav.chat")
 owner = account.username
 current, last, following = None, None, Following()
+known = readable = False  # which conversation is open, and what stands in it: neither while the store is away
 
 with notices.guard():
     current = sidebar.open_conversation(owner)
+    known = True
 sidebar.draw(owner, current)
 
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
@@ -23,8 +25,11 @@ icon_only.draw_style()
 with fresh.container(current.id if current else ""), notices.guard():
     if current:
         last = conversation.draw_messages(owner, current, Surroundings(owner, current.id, following))
-    if last is None:
+    if last is None and known:
         conversation.draw_empty(owner, current)
+    readable = known
+if not readable:
+    conversation.draw_look_again()
 acting.show_problem()
 
 dialog_open = sidebar.draw_dialog(owner, current)
@@ -33,7 +38,7 @@ if current and last and last.state is MessageState.STREAMING and not dialog_open
     with stop.container(horizontal_alignment="center"):
         conversation.draw_stop(current, last)
 # Not inside `st.bottom`: only where Streamlit itself puts the input there does the page keep to its end.
-conversation.draw_composer(owner, current)
+conversation.draw_composer(owner, current, disabled=not readable)
 
 if not dialog_open:
     with notices.guard():

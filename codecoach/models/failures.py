@@ -1,6 +1,11 @@
-"""What Bedrock, botocore and langchain-aws raise, as our errors."""
+"""What Bedrock, botocore and langchain-aws raise, as our errors.
+
+`detail` holds the foreign words. People see them only where AWS said them, as a quotation; what botocore or the network
+say of themselves is for the log.
+"""
 
 import re
+from urllib.parse import urlsplit
 
 import botocore.exceptions as boto
 import urllib3.exceptions
@@ -67,12 +72,19 @@ def as_ours(error: Exception, model_id: str, begun: bool = False) -> CodeCoachEr
     if isinstance(error, _NO_CREDENTIALS_TYPES):
         return CredentialsMissing(detail=_detail(error))
     if isinstance(error, boto.ParamValidationError):
-        return ModelRefused(detail=_detail(error))
-    if begun and isinstance(error, boto.BotoCoreError | urllib3.exceptions.HTTPError | OSError):
-        return StreamBroken()
+        return ModelRefused("request_malformed", detail=_detail(error))
     if isinstance(error, boto.BotoCoreError | urllib3.exceptions.HTTPError | OSError):
-        return ModelUnavailable(detail=_detail(error))
+        return StreamBroken() if begun else _of_network(error)
     return ModelError(detail=_detail(error))
+
+
+def _of_network(error: Exception) -> ModelUnavailable:
+    if isinstance(error, boto.ReadTimeoutError | urllib3.exceptions.ReadTimeoutError):
+        return ModelUnavailable("model_slow", detail=_detail(error))
+    address = getattr(error, "kwargs", {}).get("endpoint_url", "")
+    if isinstance(error, boto.ConnectionError | boto.HTTPClientError) and address:
+        return ModelUnavailable("model_unreachable", address=urlsplit(address).netloc, detail=_detail(error))
+    return ModelUnavailable(detail=_detail(error))
 
 
 def _of_service(error: boto.ClientError, model_id: str, begun: bool) -> ModelError:
@@ -81,7 +93,7 @@ def _of_service(error: boto.ClientError, model_id: str, begun: bool) -> ModelErr
     if code in _THROTTLED:
         return ModelThrottled()
     if code in _NO_CREDENTIALS:
-        return CredentialsMissing(detail=detail)
+        return CredentialsMissing("credentials_refused", detail=detail)
     if code == "accessdeniedexception":
         return ModelAccessDenied(model=model_id)
     if code == "resourcenotfoundexception" or (code == "validationexception" and _NO_SUCH_MODEL.search(detail)):
@@ -90,7 +102,7 @@ def _of_service(error: boto.ClientError, model_id: str, begun: bool) -> ModelErr
         return ModelInputTooLong() if _TOO_LONG.search(detail) else ModelRefused(detail=detail)
     if begun:
         return StreamBroken()
-    return ModelUnavailable(detail=detail)
+    return ModelUnavailable("model_faulty", detail=detail)
 
 
 def not_found(model_id: str, detail: str) -> ModelNotFound:

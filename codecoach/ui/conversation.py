@@ -222,9 +222,14 @@ def _used(message: Message) -> str:
     return " · ".join(words)
 
 
-def draw_composer(owner: str, conversation: Conversation | None) -> None:
-    """Draw where the next message is written."""
-    st.chat_input(t("chat.placeholder"), key=_DRAFT, on_submit=_submit, args=(owner, conversation))
+def draw_look_again() -> None:
+    """Draw what stands where the conversation could not be read: a click draws the page once more."""
+    st.button(t("chat.look_again"), key="chat:look_again", icon=":material/refresh:")
+
+
+def draw_composer(owner: str, conversation: Conversation | None, disabled: bool = False) -> None:
+    """Draw where the next message is written; disabled where it is not known to which conversation it would go."""
+    st.chat_input(t("chat.placeholder"), key=_DRAFT, on_submit=_submit, args=(owner, conversation), disabled=disabled)
 
 
 def _submit(owner: str, conversation: Conversation | None) -> None:

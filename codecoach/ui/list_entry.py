@@ -99,6 +99,7 @@ def _delete(title: str, delete: Callable[[], None]) -> None:
 
 
 def _do(action: Callable[[], None]) -> None:
+    notices.begin()
     with notices.guard():
         action()
         _close()

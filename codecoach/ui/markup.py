@@ -1,15 +1,28 @@
-"""A model's Markdown, made to read as it was meant: Streamlit's own extensions would take parts of it for theirs."""
+"""Markdown from elsewhere, made to read as it was meant: Streamlit's own extensions would take parts of it for theirs.
+
+Its icons and emoji are put in after the Markdown has been parsed, when a backslash is long gone, or even before, inside
+code too. They are looked for in one piece of text at a time: `BREAK`, an element that holds nothing, makes two of one, and
+neither shows nor is copied. Source: StreamlitMarkdown of Streamlit 1.67.
+"""
 
 import re
 from typing import Final
 
-# Inline code is left alone; in the rest these would change what is read:
-#   $        prices and shell variables are no formulas
-#   :name:   and :name[ are emoji and colours in Streamlit, but parts of ARNs in our answers
-#   ![       a picture would be fetched from wherever the model says, and the address can carry what it was told
+BREAK: Final = ":small[]"
+
+# Addresses are left alone, and inline code but for one word of it; in the rest these would change what is read:
+#   $             prices and shell variables are no formulas
+#   :name:        is an emoji, `:material/name:` an icon, but ARNs are written like that too
+#   :name[ :name{ are colours
+#   ![            a picture would be fetched from wherever the model says, and the address can carry what it was told
 _CODE_OR_SPECIAL: Final = re.compile(
-    r"(?P<code>(?<!`)(`+)(?!`)[^`]*+(?:`+[^`]++)*?(?<!`)\2(?!`))|(?P<special>\\.|\$|!\[|:(?=[\w+-]+[:\[]))"
+    r"(?P<code>(?<!`)(?P<ticks>`+)(?!`)(?P<inside>[^`]*+(?:`+[^`]++)*?)(?<!`)(?P=ticks)(?!`))"
+    r"|(?P<named>\\?:(?=material/|[\w+-]+:))"
+    r"|(?P<other>\\.|\bhttps?://[^\s<>()`]++)"
+    r"|(?P<special>\$|!\[|:(?=[\w+-]+[\[{]))"
 )
+_MARKDOWN: Final = re.compile(r"(?P<named>:(?=//|material/|[\w+-]+:))|[\\`*_{}\[\]()<>#+!|~$&:-]")
+_ICON: Final = ":material/"
 
 
 def readable(markdown: str) -> str:
@@ -17,8 +30,26 @@ def readable(markdown: str) -> str:
     return _CODE_OR_SPECIAL.sub(_escaped, markdown)
 
 
+def plain(text: object) -> str:
+    """Text from elsewhere, so escaped that it reads as it is and is never taken for Markdown."""
+    return _MARKDOWN.sub(lambda match: f"\\{match[0]}{BREAK if match['named'] else ''}", str(text))
+
+
 def _escaped(match: re.Match[str]) -> str:
-    special = match["special"]
-    if special is None or special.startswith("\\"):
-        return match[0]
-    return {"![": "\\!["}.get(special, f"\\{special}")
+    if match["code"]:
+        return _code(match["inside"], match["ticks"]) if _ICON in match["inside"] else match[0]
+    if match["named"]:
+        return f"\\:{BREAK}"
+    return match["other"] or f"\\{match['special']}"
+
+
+def _code(inside: str, ticks: str) -> str:
+    """Inline code in which an icon would be put in: no escape holds there, so it becomes several pieces of code."""
+    if inside.strip() and inside[0] == inside[-1] == " ":  # Markdown takes these two away
+        inside = inside[1:-1]
+    start, *others = inside.split(_ICON)
+    pieces = [start, *(f"/{other}" for other in others)]
+    pieces[:-1] = [f"{piece}{_ICON[:-1]}" for piece in pieces[:-1]]
+    return BREAK.join(
+        f"{ticks}{f' {piece} ' if piece[0] in ' `' or piece[-1] in ' `' else piece}{ticks}" for piece in pieces
+    )

@@ -1,24 +1,19 @@
 """The only place that shows errors: what happened, what to do, and a reference that is also in the log."""
 
 import logging
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import streamlit as st
 
-from codecoach.errors import CodeCoachError
+from codecoach.errors import CodeCoachError, StoreUnavailable
 from codecoach.i18n import Notice
+from codecoach.ui.markup import plain as plain
 from codecoach.ui.session import t
 
 log = logging.getLogger(__name__)
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+!|~$:-])")
-
-
-def plain(text: object) -> str:
-    """Text from elsewhere, so escaped that it reads as it is and is never taken for Markdown."""
-    return _MARKDOWN.sub(r"\\\1", str(text))
+_TOLD = "notices:store_away"
 
 
 def told(notice: Notice) -> str:
@@ -26,9 +21,18 @@ def told(notice: Notice) -> str:
     return t(notice.key, **{name: plain(value) for name, value in notice.values.items()})
 
 
+def begin() -> None:
+    """Begin a page, or an action of a dialog: what is said once in each may be said again."""
+    st.session_state.pop(_TOLD, None)
+
+
 def show(error: Exception) -> None:
-    """Show an error and log it with its traceback."""
+    """Show an error and log it with its traceback. That the store is away, which every part of a page finds, is said once."""
     known = record(error)
+    if isinstance(known, StoreUnavailable):
+        if st.session_state.get(_TOLD):
+            return
+        st.session_state[_TOLD] = True
     show_failure(known.what, known.hint, known.reference)
 
 

@@ -9,11 +9,11 @@ from codecoach.runner.port import File
 from codecoach.store.programs import Program, RunRecord
 from codecoach.ui import advice, run_panel
 from codecoach.ui.live import Following
+from codecoach.ui.programs import LISTED_RUNS
 from codecoach.ui.session import services, t
 from codecoach.ui.workshop import Workshop, act
 
 LISTED: Final = 20
-_LISTED: Final = "output:listed"
 _WHOLE: Final = "output:whole"
 
 
@@ -77,10 +77,10 @@ def fingerprint(program: Program) -> str:
 
 def _listed(thread: str, newest_id: str) -> tuple[RunRecord, ...]:
     """The newest runs first; read again only when there is a newer one, because every key typed draws the page anew."""
-    known: tuple[str, str, tuple[RunRecord, ...]] | None = st.session_state.get(_LISTED)
+    known: tuple[str, str, tuple[RunRecord, ...]] | None = st.session_state.get(LISTED_RUNS)
     if known is None or known[:2] != (thread, newest_id):
         known = (thread, newest_id, services().programs.runs(thread, limit=LISTED))
-        st.session_state[_LISTED] = known
+        st.session_state[LISTED_RUNS] = known
     return known[2]
 
 

@@ -7,7 +7,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from codecoach.store.accounts import Account
-from codecoach.ui import cookie, narrow, session, signin, switches
+from codecoach.ui import cookie, narrow, notices, session, signin, switches
 from codecoach.ui.session import t
 
 NAVIGATION: Final = (
@@ -41,6 +41,7 @@ def open_page(title_key: str, layout: Literal["centered", "wide"] = "centered") 
     Signed out, it draws the sign-in form alone and ends the script run; once signed in, the visitor is on the page they
     asked for. An account that must change its password gets the form for that alone.
     """
+    notices.begin()
     account = session.account()
     if account is None or account.must_change_password:
         layout = "centered"

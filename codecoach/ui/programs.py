@@ -16,6 +16,8 @@ from codecoach.ui.acting import attempted
 from codecoach.ui.session import language, services, t
 
 PARAMETER: Final = "p"
+# Where the Editor keeps the list of a program's runs, until there is a newer one.
+LISTED_RUNS: Final = "editor:runs"
 NAME_CHARS: Final = 80
 PAGE_SIZE: Final = 20
 
@@ -90,6 +92,8 @@ def open_block(
         )
     made[key] = program.id
     if failed:
+        services().programs.add_run(program.id, failed)
+        st.session_state.pop(LISTED_RUNS, None)
         services().fixer.fix(program, failed, language(), models.current(owner))
     show(program.id)
     st.switch_page("pages/2_Editor.py", query_params={PARAMETER: program.id})

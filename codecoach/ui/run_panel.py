@@ -24,6 +24,8 @@ LIVE_LINES: Final = 30
 _TALL_LINES: Final = 18
 _BOX_PX: Final = 380
 _SEEN: Final = "runs:seen"
+# What a browser session may hold of runs that have ended, lest each be read from the store in each script run.
+SEEN_CHARS: Final = 8_000_000
 
 _OUTCOMES: Final[dict[RunStatus, tuple[str, str, Colour]]] = {
     RunStatus.OK: ("run_ui.ok", ":material/check_circle:", "green"),
@@ -37,6 +39,12 @@ _OUTCOMES: Final[dict[RunStatus, tuple[str, str, Colour]]] = {
     RunStatus.PROCESS_LIMIT: ("run_ui.process_limit", ":material/account_tree:", "orange"),
     RunStatus.CANCELLED: ("run_ui.cancelled", ":material/stop_circle:", "gray"),
 }
+# How the program's process ended says something of the program only where it ended by itself.
+_ENDED_BY_ITSELF: Final = (RunStatus.OK, RunStatus.FAILED, RunStatus.COMPILE_FAILED, RunStatus.SIGNAL)
+# A box that scrolls is opened at its end: in a column drawn from its end on, that is where a browser begins.
+_END_STYLE: Final = """<style>
+[class*="st-key-at-end-"] { flex-direction: column-reverse; }
+</style>"""
 
 
 def draw(
@@ -135,11 +143,32 @@ def last_run(thread: str) -> RunRecord | None:
     seen: dict[str, RunRecord | None] = st.session_state.setdefault(_SEEN, {})
     job = services().runs.find(thread)
     if job and job.record:
-        seen[thread] = job.record
+        seen.pop(thread, None)
+        return job.record
     if thread not in seen:
         newest = services().programs.runs(thread, limit=1)
         seen[thread] = services().programs.run(thread, newest[0].id) if newest else None
-    return seen[thread]
+    found = seen[thread] = seen.pop(thread)
+    forget_oldest(seen)
+    return found
+
+
+def forget_oldest(seen: dict[str, RunRecord | None]) -> None:
+    """Leave in `seen`, which is in order of use, no more than `SEEN_CHARS`, but always the newest."""
+    chars = {key: _held_chars(record) for key, record in seen.items()}
+    held = sum(chars.values())
+    for key in list(seen)[:-1]:
+        if held <= SEEN_CHARS:
+            return
+        held -= chars[key]
+        del seen[key]
+
+
+def _held_chars(record: RunRecord | None) -> int:
+    if record is None:
+        return 100
+    outputs = (record.stdout, record.stderr, record.compile_output)
+    return 100 + sum(map(len, outputs)) + sum(len(file.content or b"") for file in record.files)
 
 
 def draw_ended(job: RunJob, key: str) -> None:
@@ -159,8 +188,8 @@ def draw_record(record: RunRecord, key: str) -> None:
         if record.reason:
             st.markdown(notices.plain(tell(language(), record.reason)))
         streams = _streams(record)
-        for label, recent in streams:
-            _draw_stream(label, recent)
+        for number, (label, recent) in enumerate(streams):
+            _draw_stream(label, recent, f"{key}.{record.id}.{number}")
         if not streams:
             st.caption(t("run_ui.no_output"))
         if record.truncated:
@@ -193,7 +222,9 @@ def _draw_heading(record: RunRecord) -> None:
 
 def _figures(record: RunRecord) -> list[str]:
     figures = []
-    if record.status == RunStatus.SIGNAL and record.signal:  # at a limit, and on Stop, the signal was ours
+    if RunStatus(record.status) not in _ENDED_BY_ITSELF:  # at a limit, and on Stop, the signal was ours
+        pass
+    elif record.status == RunStatus.SIGNAL and record.signal:
         figures.append(t("run_ui.by_signal", signal=record.signal))
     elif record.exit_code is not None:
         figures.append(t("run_ui.exit_code", code=record.exit_code))
@@ -215,13 +246,14 @@ def _streams(record: RunRecord) -> list[tuple[str, terminal.Shown]]:
     return [(label, terminal.shown(text)) for label, text in outputs if text.strip("\n")]
 
 
-def _draw_stream(label: str, recent: terminal.Shown) -> None:
+def _draw_stream(label: str, recent: terminal.Shown, key: str) -> None:
     if label:
         st.caption(label)
     if recent.hidden_lines:
         st.caption(f":material/more_vert: {t('run_ui.hidden', lines=f'{recent.hidden_lines:,}')}")
     if recent.text.count("\n") >= _TALL_LINES:
-        with st.container(height=_BOX_PX, border=False, autoscroll=True):  # its end says most
+        st.html(_END_STYLE)
+        with st.container(height=_BOX_PX, border=False, key=f"at-end-{key}"):  # its end says most
             st.code(recent.text, language=None, wrap_lines=True)
     else:
         st.code(recent.text, language=None, wrap_lines=True)

@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from codecoach.chat.messages import Usage
-from codecoach.errors import CodeCoachError, ModelUnavailable
+from codecoach.errors import CodeCoachError, ModelUnavailable, StoreUnavailable
 from codecoach.models.port import Finished, ModelCard, ModelEvent, ModelRequest, TextDelta
 from codecoach.services import Services
 from codecoach.settings import Settings
@@ -75,6 +75,25 @@ def user(services: Services) -> str:
 @pytest.fixture
 def admin(services: Services) -> str:
     return services.accounts.create("root@example.com", PASSWORD_HASH, ("admin",)).username
+
+
+class DeadTable:
+    """A store that does not answer."""
+
+    def __getattr__(self, name: str):
+        def refuse(*args, **kwargs):
+            raise StoreUnavailable(detail="connection refused")
+
+        return refuse
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def lose_store(services: Services) -> None:
+    without = Services(services.settings)
+    without.__dict__ |= {"table": DeadTable(), "model": services.model, "directory": services.directory}
+    session.install(without)
 
 
 def open_page(page: str, sid: str | None = None, locale: str = "en-US") -> AppTest:

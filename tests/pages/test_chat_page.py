@@ -12,7 +12,8 @@ from codecoach.runner.sandbox import Sandbox
 from codecoach.services import Services
 from codecoach.settings import Settings
 from codecoach.store.programs import ResultFile, RunRecord
-from tests.pages.conftest import ROOT, texts
+from codecoach.ui import run_panel, session
+from tests.pages.conftest import ROOT, lose_store, texts
 
 CODE = "Here it is:\n\n```python\nprint(6 * 7)\n```\n\nThat prints the answer."
 
@@ -226,12 +227,55 @@ def test_a_block_that_fails_is_fixed_in_the_editor(services, sid, user):
     assert "ZeroDivisionError" in test.code[1].value
     press(test, "Fix")
     (program,) = services.programs.list(user)
+    (failed,) = services.programs.runs(program.id)
     editor = AppTest.from_file(str(ROOT / "Home.py"), default_timeout=30)
     editor.session_state["codecoach.sid"] = sid
     editor.query_params["p"] = program.id
     editor.switch_page("pages/2_Editor.py").run()
     assert "Do not divide." in texts(editor)
     assert "Apply" in labels(editor)
+    assert "ZeroDivisionError" in editor.code[0].value
+    assert "The code has changed since this run." not in texts(editor)
+    assert failed.status == "failed"
+
+
+@pytest.mark.parametrize("status", ["cancelled", "timeout", "memory", "output_limit", "process_limit"])
+def test_a_signal_or_exit_code_that_we_caused_is_not_told_as_the_programs(services, sid, user, status):
+    made = conversation_with(services, user, said(services, "Loop"), replied(services, CODE))
+    message = services.conversations.messages(made).messages[-1]
+    record = RunRecord("1", datetime.now(UTC), "python", status, 137, "SIGKILL", "one\n", "", False, 0.1)
+    services.programs.add_run(f"{made}.{message.id}.0", record)
+    shown = texts(chat(sid, made))
+    assert "0.10 s" in shown
+    assert not [word for word in ("SIGKILL", "137") if word in shown]
+
+
+def test_a_dead_store_is_said_once_and_nothing_is_offered_that_needs_it(services, sid, user):
+    made = conversation_with(services, user, said(services, "Hi"), replied(services, "Hello"))
+    test = chat(sid, made)
+    lose_store(services)
+    test.run()
+    assert not test.exception
+    assert len(test.error) == 1
+    assert "a program that is open in the Editor can be changed and run" in test.error[0].value
+    assert test.chat_input[0].disabled
+    assert "What shall we build?" not in texts(test)
+    session.install(services)
+    test = press(test, "Look again")
+    assert not test.error
+    assert "Hello" in texts(test)
+
+
+def test_a_session_holds_no_more_of_ended_runs_than_its_bound():
+    def record(chars: int) -> RunRecord:
+        return RunRecord("1", datetime.now(UTC), "python", "ok", 0, None, "x" * chars, "", False, 0.1)
+
+    seen = {"a": record(run_panel.SEEN_CHARS // 2), "b": None, "c": record(run_panel.SEEN_CHARS // 2)}
+    run_panel.forget_oldest(seen)
+    assert list(seen) == ["b", "c"]
+    seen["d"] = record(2 * run_panel.SEEN_CHARS)
+    run_panel.forget_oldest(seen)
+    assert list(seen) == ["d"]
 
 
 def test_a_file_that_a_run_left_can_be_had_and_a_bad_picture_is_not_shown(services, sid, user):

@@ -4,12 +4,11 @@ import threading
 
 import pytest
 
-from codecoach.errors import StoreUnavailable
 from codecoach.services import Services
 from codecoach.settings import Backend
 from codecoach.ui import session
 
-from .conftest import PAGES, PASSWORD, PASSWORD_HASH, open_page, texts
+from .conftest import PAGES, PASSWORD, PASSWORD_HASH, lose_store, open_page, texts
 
 SIGN_IN_FORM = ["E-mail address", "Password"]
 
@@ -151,25 +150,6 @@ def test_the_language_follows_the_browser_then_the_choice_then_the_account(servi
     assert "开始使用" in texts(test)
     assert services.preferences.get(user).language == "zh"
     assert "开始使用" in texts(open_page("Home", sid, locale="en-US"))
-
-
-class DeadTable:
-    """A store that does not answer."""
-
-    def __getattr__(self, name: str):
-        def refuse(*args, **kwargs):
-            raise StoreUnavailable(detail="connection refused")
-
-        return refuse
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-def lose_store(services: Services) -> None:
-    without = Services(services.settings)
-    without.__dict__ |= {"table": DeadTable(), "model": services.model, "directory": services.directory}
-    session.install(without)
 
 
 def test_with_a_dead_store_sign_in_says_so_without_a_trace(services, user):

@@ -6,6 +6,7 @@ import sys
 import pytest
 from botocore.exceptions import (
     ClientError,
+    ConnectTimeoutError,
     EndpointConnectionError,
     EventStreamError,
     NoCredentialsError,
@@ -16,6 +17,7 @@ from botocore.exceptions import (
 from urllib3.exceptions import ProtocolError
 
 from codecoach import errors
+from codecoach.i18n import Language, tell
 from codecoach.models.failures import as_ours
 
 MODEL = "us.anthropic.claude-haiku-5-5"
@@ -82,6 +84,43 @@ def test_the_services_own_words_are_kept_within_bounds():
     error = as_ours(refusal("ValidationException", "x" * 5000), MODEL)
     assert set(error.values["detail"]) == {"x"}
     assert len(error.values["detail"]) < 1000
+
+
+@pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize(
+    "raised",
+    [
+        NoCredentialsError(),
+        TokenRetrievalError(provider="sso", error_msg="expired"),
+        ParamValidationError(report="x"),
+        EndpointConnectionError(endpoint_url="http://127.0.0.1:1/model"),
+        ConnectTimeoutError(endpoint_url="http://127.0.0.1:1/model"),
+        ReadTimeoutError(endpoint_url="http://127.0.0.1:1/model"),
+        ProtocolError("Connection broken"),
+        OSError("no route to host"),
+        RuntimeError("a fault in a library"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_what_botocore_or_the_network_say_is_logged_and_not_shown(raised, language):
+    error = as_ours(raised, MODEL)
+    shown = tell(language, error.what) + tell(language, error.hint)
+    assert str(raised) not in shown
+    assert "http" not in shown
+    assert error.values["detail"] == str(raised)
+
+
+@pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize(
+    "code", ["ExpiredTokenException", "ResourceNotFoundException", "ValidationException", "InternalServerException"]
+)
+def test_what_the_service_says_is_shown_as_a_quotation(code, language):
+    assert "“words of the service”" in tell(language, as_ours(refusal(code), MODEL).what)
+
+
+def test_an_endpoint_out_of_reach_is_named_by_its_address():
+    error = as_ours(EndpointConnectionError(endpoint_url="https://bedrock.example:8443/model/x"), MODEL)
+    assert (error.key, error.values["address"]) == ("model_unreachable", "bedrock.example:8443")
 
 
 def test_of_a_retired_model_the_nearest_living_one_is_named():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codecoach.ui.markup import readable
+from codecoach.ui.markup import BREAK, plain, readable
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,16 @@ from codecoach.ui.markup import readable
     [
         ("from $5 to $6", "from \\$5 to \\$6"),
         ("`$HOME` and $HOME", "`$HOME` and \\$HOME"),
-        ("arn:aws:s3:::bucket", "arn\\:aws\\:s3:::bucket"),
+        ("arn:aws:s3:::bucket", f"arn\\:{BREAK}aws\\:{BREAK}s3:::bucket"),
+        (":smile: and \\:+1:", f"\\:{BREAK}smile: and \\:{BREAK}+1:"),
+        (":material/home: or :streamlit:", f"\\:{BREAK}material/home: or \\:{BREAK}streamlit:"),
+        ("`:smile:` and `:material_home:`", "`:smile:` and `:material_home:`"),
+        ("`a :material/home:`", f"`a :material`{BREAK}`/home:`"),
+        ("`` `:material/ ``", f"`` `:material ``{BREAK}``/``"),
+        (
+            "[logs](https://aws.example/#a:b:c$252F) at http://a.example/:smile:$x",
+            "[logs](https://aws.example/#a:b:c$252F) at http://a.example/:smile:$x",
+        ),
         (":red[alarm]", "\\:red[alarm]"),
         ("![pixel](http://example.com/?q=secret)", "\\![pixel](http://example.com/?q=secret)"),
         ("`vec![1]`", "`vec![1]`"),
@@ -28,5 +37,19 @@ def test_it_reads_as_written(written, given_to_streamlit):
 
 
 @given(st.text(alphabet=st.sampled_from("a `$:![]\\\n"), max_size=80))
-def test_only_backslashes_are_added(written):
-    assert readable(written).replace("\\", "") == written.replace("\\", "")
+def test_only_backslashes_and_breaks_are_added(written):
+    assert readable(written).replace(BREAK, "").replace("\\", "") == written.replace("\\", "")
+
+
+@pytest.mark.parametrize(
+    ("written", "given_to_streamlit"),
+    [
+        ("a_b *c*", "a\\_b \\*c\\*"),
+        (":material/home:", f"\\:{BREAK}material/home\\:"),
+        (":streamlit: 12:30", f"\\:{BREAK}streamlit\\: 12\\:30"),
+        ("https://aws.example", f"https\\:{BREAK}//aws.example"),
+        ("&lt;", "\\&lt;"),
+    ],
+)
+def test_plain_text_is_no_markdown(written, given_to_streamlit):
+    assert plain(written) == given_to_streamlit
