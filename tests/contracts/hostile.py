@@ -50,6 +50,12 @@ KINDS = (
         (S.PROCESS_LIMIT,),
     ),
     Kind(
+        "fork_bomb_large",
+        "each fork copies the tables of much memory, and who reads them waits",
+        "import os\nkept = bytearray(90_000_000)\nwhile True:\n    try: os.fork()\n    except OSError: pass",
+        (S.PROCESS_LIMIT,),
+    ),
+    Kind(
         "fork_bomb_bash",
         "bash tries again and floods stderr",
         "bomb() { bomb | bomb & }; bomb; sleep 100",
@@ -119,6 +125,12 @@ KINDS = (
         "mem_shared_anon",
         "escapes RLIMIT_DATA and anonymous counts",
         "import mmap\nm = mmap.mmap(-1, 2_000_000_000)\nfor at in range(0, len(m), 4096): m[at] = 1",
+        (S.MEMORY,),
+    ),
+    Kind(
+        "mem_undumpable",
+        "hides its memory from those who read it in detail",
+        "import ctypes\nctypes.CDLL(None).prctl(4, 0)\nkept = []\nwhile True: kept.append(bytearray(3_000_000))",
         (S.MEMORY,),
     ),
     Kind("mem_memfd", "memory that no process maps", attempts("import os", "os.memfd_create('x')"), says="HELD"),

@@ -167,6 +167,29 @@ def test_an_app_that_is_killed_leaves_no_process_mount_or_control_group():
     assert wait_until(lambda: control_groups() <= groups)
 
 
+NICE_APP = """
+import os, sys
+from pathlib import Path
+from tests.contracts.runner_contract import request, result
+from codecoach.runner.sandbox import Sandbox
+from codecoach.settings import Settings
+
+os.nice(10)
+sandbox = Sandbox(Settings(cache_dir=Path(sys.argv[1])))
+print(os.nice(0), result(sandbox, request("import os; print(os.nice(0))")).run.stdout)
+sandbox.close()
+"""
+
+
+def test_an_app_with_low_priority_runs_programs_with_a_lower_one():
+    sandbox("python").close()
+    ran = subprocess.run(
+        [sys.executable, "-c", NICE_APP, CACHE_DIR], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    app, program = map(int, ran.stdout.split())
+    assert program == min(19, app + 5)
+
+
 def control_groups() -> set[Path]:
     return set(Path("/sys/fs/cgroup").glob("**/codecoach-*"))
 

@@ -17,6 +17,7 @@ from codecoach.runner.sandbox.exits import signal_name
 from codecoach.runner.sandbox.forward import PORT, Forward
 from codecoach.runner.sandbox.output import PASS_ON_EVERY_S, Output
 from codecoach.runner.sandbox.process import SPARE_TASKS, End, SandboxBroken, SandboxProcess, readable, writable
+from codecoach.runner.sandbox.weighing import weighed
 
 WATCH_EVERY_S = 0.05
 _FIRST_LOOKS_S = (
@@ -54,6 +55,8 @@ class Job:
         self._peak_bytes = 0
         self._cpu_s = 0.0
         self._disk_was_full = False
+        self._processes: usage.Processes | None = None
+        self._suspect = asyncio.Event()
         limit = request.limits.output_bytes
         self._outputs = {name: Output(name, limit, emit) for name in ("stdout", "stderr")}
 
@@ -70,6 +73,8 @@ class Job:
             await process.ready()
             disk = usage.Disk(process.init)
             leftovers.callback(disk.close)
+            self._processes = usage.Processes(process.init)
+            leftovers.callback(self._processes.close)
             process.bound(self._request.limits, self._request.limits.timeout_s)
             if self._request.aws.mode is AwsMode.SIMULATED:
                 forward = Forward(self._request.aws.host, self._request.aws.port)
@@ -132,9 +137,8 @@ class Job:
         ]
         began = time.monotonic()
         process.release()
-        helpers = [
-            asyncio.ensure_future(work) for work in (self._feed(process), self._watch(process, disk), self._pass_on())
-        ]
+        work = (self._feed(process), self._watch(process, disk), self._weigh(), self._pass_on())
+        helpers = [asyncio.ensure_future(each) for each in work]
         for helper in helpers:
             helper.add_done_callback(lambda done: process.kill() if _failed(done) else None)
         try:
@@ -186,23 +190,27 @@ class Job:
             if pause_s is None and self._group is None:
                 self._group = self._grouped(process)
             await asyncio.sleep(pause_s or WATCH_EVERY_S)
-            limits, seen = self._request.limits, self._look(process)
+            limits, seen = self._request.limits, self._look()
             self._disk_was_full = self._disk_was_full or disk.full()
             if seen.tasks > limits.processes:
                 self._end(RunStatus.PROCESS_LIMIT)
-            elif self._too_much_memory(process, seen):
+            elif self._group and self._group.out_of_memory():
                 self._end(RunStatus.MEMORY)
             elif disk.inodes() > usage.INODES:
                 self._end(RunStatus.FILE_LIMIT)
+            elif seen.private_bytes > limits.memory_bytes:
+                self._suspect.set()
 
-    def _too_much_memory(self, process: SandboxProcess, seen: usage.Usage) -> bool:
-        if self._group and self._group.out_of_memory():
-            return True
-        most = self._request.limits.memory_bytes
-        return seen.private_bytes > most and usage.memory_shared_fairly(process.init) > most
+    async def _weigh(self) -> None:
+        """End the program when what looked like too much memory is too much. Takes its time, for which `_watch` cannot wait."""
+        while self._processes:
+            await self._suspect.wait()
+            self._suspect.clear()
+            if await weighed(self._processes) > self._request.limits.memory_bytes:
+                self._end(RunStatus.MEMORY)
 
-    def _look(self, process: SandboxProcess) -> usage.Usage:
-        seen = usage.of_tree(process.init)
+    def _look(self) -> usage.Usage:
+        seen = self._processes.usage() if self._processes else usage.Usage()
         self._peak_bytes = max(self._peak_bytes, seen.resident_bytes)
         self._cpu_s = max(self._cpu_s, seen.cpu_s)
         return seen
@@ -215,10 +223,13 @@ class Job:
 
     def _end(self, breach: RunStatus) -> None:
         """End the program; the first cause counts."""
+        first = self._breach is None
         self._breach = self._breach or breach
         # A sandbox that is being set up is let to finish that first: killed in mid-way, bubblewrap cannot say what it started.
         if self._process and self._process.init:
-            self._look(self._process)  # the kernel does not account for what is killed with its namespace
+            seen = self._look()  # the kernel does not account for what is killed with its namespace
+            if first and breach is RunStatus.TIMEOUT and seen.tasks > self._request.limits.processes:
+                self._breach = RunStatus.PROCESS_LIMIT  # the watcher had no time to see it
             self._process.kill()
 
     def _result(self, end: End, wall_s: float, disk: usage.Disk) -> RunResult:

@@ -3,6 +3,7 @@
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TextIO
 
 from codecoach.runner.sandbox.box import DISK_BYTES
 
@@ -37,27 +38,67 @@ class Usage:
         )
 
 
-def of_tree(init: int) -> Usage:
-    """Usage of a sandbox by its init process, which is counted only for the processor time of what it has buried."""
-    total = Usage()
-    with suppress(OSError, IndexError, ValueError):
-        total += Usage(cpu_s=_times(init)[1])
-    for pid in descendants(init):
-        # A process may end between any two reads.
+class Processes:
+    """The processes of a sandbox, seen through its own /proc: all of them, however they are related."""
+
+    def __init__(self, init: int) -> None:
+        self.fd = os.open(f"/proc/{init}/root/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def usage(self) -> Usage:
+        """Of all together; the init is counted only for the processor time of what it has buried."""
+        total = Usage()
         with suppress(OSError, IndexError, ValueError):
-            total += _of_process(pid)
-    return total
+            total += Usage(cpu_s=self._times("1")[1])
+        for pid in self.pids():
+            # A process may end between any two reads.
+            with suppress(OSError, IndexError, ValueError):
+                total += self._usage_of(pid)
+        return total
 
+    def pids(self) -> list[str]:
+        """Process ids as the sandbox counts them, without its init."""
+        with suppress(OSError):
+            return [name for name in os.listdir(self.fd) if name.isdigit() and name != "1"]
+        return []
 
-def memory_shared_fairly(init: int) -> int:
-    """Private bytes of a sandbox's processes with each page counted once, however many forks share it. Slower."""
-    total = 0
-    for pid in descendants(init):
-        with suppress(OSError, IndexError, ValueError), open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+    def shared_fairly_bytes(self, pid: str) -> int:
+        """Private memory of a process, where each page counts in parts if several share it.
+
+        May take seconds; see `weighing`.
+        """
+        total = 0
+        with suppress(OSError, IndexError, ValueError), self._opened(f"{pid}/smaps_rollup") as file:
             for line in file:
                 if line.startswith(("Pss_Anon:", "Pss_Shmem:")):
                     total += int(line.split()[1]) * 1024
-    return total
+        return total
+
+    def close(self) -> None:
+        os.close(self.fd)
+        self.fd = -1
+
+    def _usage_of(self, pid: str) -> Usage:
+        threads, cpu_s = self._times(pid)
+        # Shared anonymous memory counts as private: no file backs it.
+        shared_memory = 0
+        with self._opened(f"{pid}/status") as file:
+            for line in file:
+                if line.startswith("RssShmem:"):
+                    shared_memory = int(line.split()[1]) * 1024
+                    break
+        with self._opened(f"{pid}/statm") as file:
+            _, resident, shared, *_ = (int(word) * _PAGE for word in file.read().split())
+        return Usage(threads, resident - shared + shared_memory, resident, cpu_s)
+
+    def _times(self, pid: str) -> tuple[int, float]:
+        """(threads, processor seconds of it and of its ended children). Source: proc_pid_stat(5), fields 14 to 17 and 20."""
+        with self._opened(f"{pid}/stat") as file:
+            words = file.read().rsplit(")", 1)[1].split()
+        return int(words[17]), sum(int(word) for word in words[11:15]) / _TICKS
+
+    def _opened(self, path: str) -> TextIO:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.fd)
+        return os.fdopen(fd, encoding="utf-8", errors="replace")
 
 
 def descendants(pid: int) -> list[int]:
@@ -78,27 +119,6 @@ def _children(pid: int) -> list[int]:
             with suppress(OSError), open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
                 children += [int(child) for child in file.read().split()]
     return children
-
-
-def _of_process(pid: int) -> Usage:
-    threads, cpu_s = _times(pid)
-    # Shared anonymous memory counts as private: no file backs it.
-    shared_memory = 0
-    with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
-        for line in file:
-            if line.startswith("RssShmem:"):
-                shared_memory = int(line.split()[1]) * 1024
-                break
-    with open(f"/proc/{pid}/statm", encoding="ascii") as file:
-        _, resident, shared, *_ = (int(word) * _PAGE for word in file.read().split())
-    return Usage(threads, resident - shared + shared_memory, resident, cpu_s)
-
-
-def _times(pid: int) -> tuple[int, float]:
-    """(threads, processor seconds of it and of its ended children). Source: proc_pid_stat(5), fields 14 to 17 and 20."""
-    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-        words = file.read().rsplit(")", 1)[1].split()
-    return int(words[17]), sum(int(word) for word in words[11:15]) / _TICKS
 
 
 class Disk:
