@@ -7,23 +7,19 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from queue import SimpleQueue
 
 from codecoach import languages
-from codecoach.errors import InputRefused, RunnerUnavailable, RuntimeMissing
+from codecoach.errors import RunnerUnavailable, RuntimeMissing
 from codecoach.i18n import Notice
 from codecoach.runner import installed
-from codecoach.runner.port import File, RunEvent, RunRequest, RunResult, Runtime
+from codecoach.runner.checking import check
+from codecoach.runner.port import RunEvent, RunRequest, RunResult, Runtime
 from codecoach.runner.sandbox import probing, wire
 from codecoach.settings import Settings
 
 ROOT = Path(__file__).parents[3]
-MAX_FILES = 200
-MAX_MB = 32
-_DEPTH = 8
-_ARGUMENTS_CHARACTERS = 30_000  # the kernel takes 128 KB per argument
-_NAME_BYTES = 200
 _CLOSE_WITHIN_S = 5.0
 
 
@@ -68,7 +64,7 @@ class Sandbox:
 
     def run(self, request: RunRequest) -> Iterator[RunEvent]:
         """See `Runner.run`; a wrong request is refused before the first event is asked for."""
-        _check(request)
+        check(request)
         runtime = installed.installed(self._cache_dir, request.language)
         if runtime is None:
             raise RuntimeMissing(language=languages.BY_ID[request.language].label)
@@ -189,36 +185,3 @@ class _Launcher:
     def _lose_all(self) -> None:
         for job_id, events in list(self._jobs.items()):
             events.put(wire.Broken(job_id, "the sandbox launcher has ended"))
-
-
-def _check(request: RunRequest) -> None:
-    """Raise InputRefused for a request that names unusable files or arguments."""
-    if request.language not in languages.BY_ID:
-        raise InputRefused("language_unknown", language=request.language)
-    if not request.files:
-        raise InputRefused("program_empty")
-    if len(request.files) > MAX_FILES:
-        raise InputRefused("program_files_too_many", limit=MAX_FILES)
-    if sum(file.size_bytes for file in request.files) > MAX_MB * 1024 * 1024:
-        raise InputRefused("program_too_large", megabytes=MAX_MB)
-    names: set[str] = set()
-    folders: set[str] = set()
-    for file in request.files:
-        folders |= {str(parent) for parent in PurePosixPath(file.name).parents}
-        if not _usable(file) or file.name in names:
-            raise InputRefused("program_file_name", name=file.name)
-        names.add(file.name)
-    for name in folders & names:
-        raise InputRefused("program_file_name", name=name)
-    if any("\0" in argument for argument in request.args) or sum(map(len, request.args)) > _ARGUMENTS_CHARACTERS:
-        raise InputRefused("program_argument")
-
-
-def _usable(file: File) -> bool:
-    parts = file.name.split("/")
-    clean = file.name.isprintable() and "\\" not in file.name
-    return clean and 0 < len(parts) <= _DEPTH and all(_usable_part(part) for part in parts)
-
-
-def _usable_part(part: str) -> bool:
-    return part not in ("", ".", "..") and len(part.encode("utf-8", "replace")) <= _NAME_BYTES
