@@ -73,7 +73,7 @@ def up() -> None:
 
     chosen = loaded()
 
-    def one_time_password(renew: bool) -> str | None:
+    def one_time_password() -> str | None:
         from codecoach.services import build
         from codecoach.ui import bare
 
@@ -81,7 +81,7 @@ def up() -> None:
         from codecoach.ui.first_admin import ensure_first_admin
 
         with closing(build(chosen)) as services:
-            return ensure_first_admin(services.accounts, chosen.admin_email, renew)
+            return ensure_first_admin(services.accounts, chosen.admin_email)
 
     with told():
         chosen.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -12,6 +12,7 @@
     │   ├── ModelRefused        the service refuses the request as it stands (ValidationException)
     │   ├── StreamBroken        the reply broke off in mid-stream; what came before it is good
     │   └── ModelUnavailable    the service does not answer, or answers with a fault of its own
+    │       └── ModelLoading    it will in a moment: the embedded model's weights are being read
     ├── RunnerError
     │   ├── RuntimeMissing      no runtime is installed for this language
     │   ├── RuntimeBroken       a runtime cannot be built here, or does not pass its test
@@ -100,6 +101,10 @@ class StreamBroken(ModelError):
 
 class ModelUnavailable(ModelError):
     key = "model_unavailable"
+
+
+class ModelLoading(ModelUnavailable):
+    key = "model_loading"
 
 
 class RunnerError(CodeCoachError):

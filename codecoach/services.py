@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TypeVar
 
 from codecoach.aws.simulated import SimulatedAws
@@ -12,7 +12,7 @@ from codecoach.coach.fix import Fixer
 from codecoach.coach.generation import Generations
 from codecoach.coach.runs import Runs
 from codecoach.errors import ModelNotFound
-from codecoach.models import catalogue, clients, converse
+from codecoach.models import catalogue, clients, converse, readiness
 from codecoach.models.converse import ConverseModel
 from codecoach.models.directory import BedrockDirectory
 from codecoach.models.port import Model, ModelDirectory
@@ -112,6 +112,8 @@ class Services:
 
     @part
     def directory(self) -> ModelDirectory:
+        if self.settings.backend is Backend.EMBEDDED:
+            return BedrockDirectory(self.clients.control, partial(readiness.check, self.settings.bedrock_endpoint_url))
         return BedrockDirectory(self.clients.control)
 
     @part

@@ -1,13 +1,17 @@
 """What `codecoach up` leaves in the data folder, so that other commands find the running parts.
 
+up.lock   locked by the first that is up
+
 up.json   {"pid": 123, "url": "http://127.0.0.1:8501", "bedrock_endpoint_url": "http://127.0.0.1:40001",
            "started": "8812345"}
 """
 
+import fcntl
 import json
 import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import BinaryIO
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,21 @@ class Running:
 
 def _file(data_dir: Path) -> Path:
     return data_dir / "up.json"
+
+
+def claim(data_dir: Path) -> BinaryIO | None:
+    """The right to tell people the one-time password of this data folder and to be found by other commands.
+
+    Of several that start at once one gets it, for as long as the file stays open and at most until its process ends; None
+    where another one has it.
+    """
+    lock = (data_dir / "up.lock").open("ab")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    return lock
 
 
 def announce(data_dir: Path, running: Running) -> None:

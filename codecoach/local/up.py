@@ -31,11 +31,11 @@ Say = Callable[..., None]
 """Called as `say(key, **values)` with a key of the `[cli]` texts."""
 
 
-def up(settings: Settings, say: Say, one_time_password: Callable[[bool], str | None]) -> int:
+def up(settings: Settings, say: Say, one_time_password: Callable[[], str | None]) -> int:
     """Run until Ctrl-C or SIGTERM; returns the exit code.
 
-    one_time_password  makes sure that there is an administrator; its password where nobody has signed in with it yet,
-                       (given False it leaves alone what another CodeCoach may have printed)
+    one_time_password  makes sure that there is an administrator; its password, a new one, where nobody has chosen it yet.
+                       Called by one CodeCoach of a data folder alone: what another one has printed must stay true
     """
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -43,8 +43,10 @@ def up(settings: Settings, say: Say, one_time_password: Callable[[bool], str | N
     with ExitStack() as parts:
         endpoint_url, endpoint = _start_endpoint(settings, parts)
         url, web = _start_web(settings, endpoint_url, say, parts)
-        other = running.find(settings.data_dir)
-        password = one_time_password(other is None)
+        first = running.claim(settings.data_dir)
+        if first:
+            parts.callback(first.close)
+        password = one_time_password() if first else None
         if not _answers(f"{url}/healthz", web, stopping):
             say("cli.up.web_failed", log=_log_file(settings, "web"))
             return 1
@@ -52,8 +54,8 @@ def up(settings: Settings, say: Say, one_time_password: Callable[[bool], str | N
             running.announce(settings.data_dir, running.Running(os.getpid(), url, endpoint_url))
             parts.callback(running.withdraw, settings.data_dir)
             _greet(url, settings, password, say)
-            if other:
-                say("cli.up.another", url=other.url)
+            if not first:
+                _tell_of_the_other(settings, say)
         while not stopping.wait(CHECK_EVERY_S):
             if web.exit_code is not None:
                 say("cli.up.web_ended", log=_log_file(settings, "web"))
@@ -71,6 +73,14 @@ def _greet(url: str, settings: Settings, password: str | None, say: Say) -> None
     else:
         say("cli.up.sign_in", user=settings.admin_email)
     say("cli.up.how_to_stop")
+
+
+def _tell_of_the_other(settings: Settings, say: Say) -> None:
+    other = running.find(settings.data_dir)
+    if other and other.pid != os.getpid():
+        say("cli.up.another", url=other.url)
+    else:  # it is not up yet, or has just ended
+        say("cli.up.another_starting")
 
 
 def _start_endpoint(settings: Settings, parts: ExitStack) -> tuple[str, Kept | None]:

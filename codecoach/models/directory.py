@@ -41,8 +41,10 @@ class BedrockDirectory:
     A role that may only call one of the two still gets a list; `notes` then says what is missing.
     """
 
-    def __init__(self, control_client: "BedrockClient") -> None:
+    def __init__(self, control_client: "BedrockClient", check: Callable[[], None] = lambda: None) -> None:
+        """check: raises `ModelError` while models can be listed, but not answer yet; part of `ping`."""
         self._client = control_client
+        self._check = check
         self._lock = threading.Lock()
         self._listing: _Listing | None = None
         self._until = 0.0
@@ -61,6 +63,7 @@ class BedrockDirectory:
 
     def ping(self) -> None:
         """Ask the service now and keep the answer. Raises `ModelError`; the kept answer stays then."""
+        self._check()
         listing = self._ask()
         with self._lock:
             self._listing, self._until = listing, time.monotonic() + KEPT_S

@@ -89,6 +89,16 @@ class Accounts:
         """Give an account another password. Raises `InputRefused` where there is no such account."""
         self._change(username, {"password_hash": password_hash, "must_change_password": must_change_password})
 
+    def renew_one_time_password(self, username: str, password_hash: str) -> bool:
+        """Give an account another one-time password, unless it has chosen its own or is disabled; whether it was given."""
+
+        def how(data: dict[str, Json] | None) -> dict[str, Json] | None:
+            waits = data is not None and data["must_change_password"] and not data["disabled"]
+            return data | {"password_hash": password_hash} if data is not None and waits else None
+
+        item = change(self._table, keys.account(_normal(username)), how)
+        return item is not None and item.data["password_hash"] == password_hash
+
     def set_disabled(self, username: str, disabled: bool) -> None:
         """Refuse an account, or allow it again. Raises `InputRefused` where there is no such account."""
         self._change(username, {"disabled": disabled})

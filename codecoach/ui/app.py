@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from starlette.middleware import Middleware
 
-from codecoach.ui import notices, passwords, session
+from codecoach.ui import notices, parts, passwords, session
 from codecoach.ui.first_admin import ensure_first_admin
 from codecoach.ui.headers import SafeHeaders
 from codecoach.ui.routes import ROUTES
@@ -61,6 +61,7 @@ def _warm() -> None:
     """Import and start ahead; the first page does not wait for it."""
     _attempt(passwords.warm)
     _attempt(session.services().warm)
+    _attempt(lambda: parts.of(session.services()).snapshot())  # so that the first to look sees how things are
     # Streamlit imports it in the first stream of a process, which takes a second.
     _attempt(lambda: importlib.import_module("pandas"))
     gc.collect()

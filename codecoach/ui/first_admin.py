@@ -21,7 +21,7 @@ def ensure_first_admin(accounts: Accounts, email: str, renew: bool = True) -> st
             # Another process of ours was quicker. It may have printed to a log that nobody reads.
             return ensure_first_admin(accounts, email) if renew else None
         return password
-    if renew and account.must_change_password and not account.disabled:
-        accounts.set_password(email, hash_password(password), must_change_password=True)
+    renewable = renew and account.must_change_password and not account.disabled
+    if renewable and accounts.renew_one_time_password(email, hash_password(password)):
         return password
     return None

@@ -37,6 +37,7 @@ def draw_part(state: parts.PartState) -> None:
     badges = {
         "ok": (t("home.works"), ":material/check_circle:", "green"),
         "down": (t("home.does_not_work"), ":material/error:", "red"),
+        "loading": (t("home.loading"), ":material/hourglass_top:", "blue"),
         "checking": (t("home.checking"), ":material/hourglass_empty:", "gray"),
     }
     names = {"model": t("home.model"), "store": t("home.store"), "runner": t("home.runner")}
@@ -46,7 +47,7 @@ def draw_part(state: parts.PartState) -> None:
             st.markdown(f"**{names[state.name]}**", width="content")
             st.badge(label, icon=icon, color=colour)  # type: ignore[arg-type]
         if state.problem:
-            st.caption(notices.told(state.problem))
+            st.caption("  \n".join(notices.told(said) for said in (state.problem, state.hint) if said))
         elif state.version:
             version = notices.plain(state.version)
             st.caption(t("home.more_models", model=version, count=state.more) if state.more else version)

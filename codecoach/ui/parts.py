@@ -12,13 +12,15 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from codecoach import languages
-from codecoach.errors import CodeCoachError
+from codecoach.errors import CodeCoachError, ModelLoading
 from codecoach.i18n import Notice
 from codecoach.services import Services
 
 log = logging.getLogger(__name__)
 
 FRESH_S: Final = 30.0
+# What does not work, or not yet, may any moment; who looks at it wants to see that.
+SOON_S: Final = 2.0
 SLOW_S: Final = 10.0
 
 PartName = Literal["model", "store", "runner", "identity"]
@@ -31,6 +33,8 @@ class PartState:
     version  what answered, for people who know it: product and version, model, runtimes; empty while unknown
     more     how many other models there are to choose from
     problem  why it does not work, None where it does or is not known yet
+    hint     what to do about that, where there is something
+    loading  True: it only does not work yet
     checked  False until the first check has ended
     """
 
@@ -38,17 +42,21 @@ class PartState:
     version: str = ""
     more: int = 0
     problem: Notice | None = None
+    hint: Notice | None = None
+    loading: bool = False
     checked: bool = False
 
     @property
-    def word(self) -> Literal["ok", "down", "checking"]:
+    def word(self) -> Literal["ok", "down", "loading", "checking"]:
+        if self.loading:
+            return "loading"
         if self.problem:
             return "down"
         return "ok" if self.checked else "checking"
 
 
 class Parts:
-    """The parts of one set of services, each checked at most every `FRESH_S` seconds and only while somebody asks."""
+    """The parts of one set of services, each checked now and then, and only while somebody asks."""
 
     def __init__(self, services: Services, clock: Callable[[], float] = time.monotonic) -> None:
         self._lock = threading.Lock()
@@ -92,21 +100,23 @@ class _Check:
             self._started_at = now
             threading.Thread(target=self._run, name=f"check {self._last.name}", daemon=True).start()
         if self._started_at is not None and now - self._started_at > SLOW_S:
-            return replace(self._last, problem=Notice("home.slow", {"seconds": int(SLOW_S)}), checked=True)
+            return PartState(self._last.name, problem=Notice("home.slow", {"seconds": int(SLOW_S)}), checked=True)
         return self._last
 
     def _run(self) -> None:
         name = self._last.name
         try:
             self._last = replace(self._look(), checked=True)
+        except ModelLoading as error:
+            self._last = PartState(name, problem=error.what, hint=error.hint, loading=True, checked=True)
         except CodeCoachError as error:
             log.warning("%s does not work: %s", name, error)
-            self._last = PartState(name, problem=error.what, checked=True)
+            self._last = PartState(name, problem=error.what, hint=error.hint, checked=True)
         except Exception:
             log.exception("%s could not be checked", name)
             self._last = PartState(name, problem=CodeCoachError().what, checked=True)
         finally:
-            self.due_at = self._clock() + FRESH_S
+            self.due_at = self._clock() + (FRESH_S if self._last.word == "ok" else SOON_S)
             self._started_at = None
 
 

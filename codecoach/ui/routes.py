@@ -65,7 +65,7 @@ async def end(request: Request) -> Response:
 async def health(_request: Request) -> Response:
     """Whether the process serves, and the last known state of its parts; never waits for any of them."""
     states = parts.of(services()).snapshot()
-    degraded = any(state.problem for state in states)
+    degraded = any(state.word == "down" for state in states)
     return JSONResponse(
         {
             "status": "degraded" if degraded else "ok",

@@ -129,6 +129,19 @@ def test_a_second_one_on_the_same_data_leaves_the_first_its_password_and_its_pla
     assert running.find(tmp_path / "data").url == url
 
 
+def test_of_two_that_start_at_once_on_new_data_each_printed_password_is_right(up, tmp_path):
+    both = [up(CODECOACH_PORT=str(any_free())) for _ in range(2)]
+    printed = []
+    for one in both:
+        one.until(r"http://localhost:\d+")
+        printed += re.findall(r"one-time password\s+(\S+)", one.until(r"Sign in")[0] + one.said)
+        one.until(r"Ctrl-C")
+    assert printed
+    store = Services(Settings(data_dir=tmp_path / "data"))
+    assert all(check_password(password, store.accounts.get("admin@demo.com").password_hash) for password in printed)
+    store.close()
+
+
 def test_one_that_is_stopped_while_it_starts_says_no_address_and_leaves_nothing_behind(up):
     starting = up(CODECOACH_PORT=str(any_free()))
     while len(family := starting.family()) < 2:

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from codecoach.errors import RunnerUnavailable
+from codecoach.errors import ModelLoading, RunnerUnavailable
 from codecoach.models.port import ModelCard
 from codecoach.runner.port import Runtime
-from codecoach.ui.parts import FRESH_S, SLOW_S, Parts
+from codecoach.ui.parts import FRESH_S, SLOW_S, SOON_S, Parts
 
 
 class Clock:
@@ -87,6 +87,23 @@ def test_a_part_that_fails_says_why_and_the_others_go_on(parts, place):
     states = settled(parts)
     assert states["runner"].problem.values == {"detail": "gone"}
     assert states["store"].word == "ok"
+
+
+def test_a_model_that_loads_is_looked_at_again_soon_until_it_works(parts, place, clock):
+    def loading():
+        raise ModelLoading
+
+    ping, place.ping = place.ping, loading
+    state = settled(parts)["model"]
+    assert (state.word, state.problem, state.hint) == ("loading", ModelLoading().what, ModelLoading().hint)
+    place.ping = ping
+    clock.now += SOON_S
+    assert settled(parts)["model"].word == "ok"
+
+
+def test_what_can_be_done_is_said_with_what_is_wrong(parts, place):
+    place.problem = RunnerUnavailable(detail="gone")
+    assert settled(parts)["runner"].hint == place.problem.hint
 
 
 def test_a_fault_of_ours_in_a_check_is_shown_too(parts, place):

@@ -153,3 +153,13 @@ def test_failures_at_the_same_moment_all_count(accounts, table):
         list(pool.map(lambda _: accounts.record_failure(ANN, HERE), range(48)))
     found = table.batch_get([keys.failures(f"username {ANN}"), keys.failures(f"address {HERE}")])
     assert [item.data["count"] for item in found.values()] == [48, 48]
+
+
+def test_a_one_time_password_is_renewed_only_while_none_was_chosen(accounts):
+    accounts.create(ANN, "first", must_change_password=True)
+    assert accounts.renew_one_time_password(ANN, "second")
+    assert accounts.get(ANN).password_hash == "second"
+    accounts.set_password(ANN, "chosen")
+    assert not accounts.renew_one_time_password(ANN, "third")
+    assert accounts.get(ANN).password_hash == "chosen"
+    assert not accounts.renew_one_time_password("nobody@example.com", "third")
