@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from codecoach.local.scripted import ScriptedServer
 from codecoach.services import DATABASE
@@ -22,7 +22,10 @@ from codecoach.ui.passwords import hash_password
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "a good password"
-START_S = 60
+START_S = 180
+# Nothing is proved by how soon it comes: on a busy machine a page takes many seconds.
+WAIT_MS = 90_000
+expect.set_options(timeout=WAIT_MS)
 
 
 @dataclass
@@ -60,7 +63,7 @@ def chromium() -> Iterator[Browser]:
 def context(chromium: Browser) -> Iterator[BrowserContext]:
     """A browser that has never been here, and speaks English."""
     fresh = chromium.new_context(locale="en-US", viewport={"width": 1400, "height": 900})
-    fresh.set_default_timeout(20_000)
+    fresh.set_default_timeout(WAIT_MS)
     yield fresh
     fresh.close()
 

@@ -9,7 +9,7 @@ from codecoach.store.sqlite import SqliteTable
 
 from .conftest import RunningApp, sign_in
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 USER = "layout@example.com"
 WIDE_TABLE = f"| a | b |\n|---|---|\n| 1 | {'wide' * 60} |\n\nThat was the table."

@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from .conftest import sign_in
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 
 def test_a_model_is_picked_tested_and_saved(app, bedrock, page):

@@ -11,7 +11,7 @@ from codecoach.ui.session import COOKIE
 
 from .conftest import PASSWORD, RunningApp, sign_in
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 
 def signed_in_as(page: Page, username: str) -> None:
