@@ -5,6 +5,7 @@ JSON object. Exit code 0: done; 2: wrong usage; 3: it could not be done, and why
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,12 +14,16 @@ from typing import Annotated
 
 import typer
 
-from codecoach.cli import OURS_FAILED, fail, loaded, say, told_as
+from codecoach.cli import OURS_FAILED, fail, language, loaded, say, told_as
 from codecoach.errors import CodeCoachError
+from codecoach.i18n import text
 from codecoach.runner.installed import PACKAGES
 from piston import build as building
 from piston import index as indexes
+from piston import mirror as mirroring
 from piston.errors import ToolkitError
+from piston.progress import Bars
+from piston.transfer import Patience, shown
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -45,7 +50,9 @@ def told(as_json: bool) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
+        # At once, though threads may wait for a silent connection: whatever is unfinished can be gone on with.
+        sys.stdout.flush()
+        os._exit(INTERRUPTED)
     except OSError as error:
         _fail(ToolkitError("files_failed", detail=str(error)), as_json)
     except CodeCoachError as error:
@@ -166,3 +173,78 @@ def index(
     for name in removed:
         say("toolkit.index_removed", package=name)
     say("toolkit.index_would_be" if dry_run else "toolkit.index_written", count=len(entries), file=folder / "index")
+
+
+@app.command(help="Bring the packages of another index into a folder; run again, it goes on where it stopped.")
+def mirror(
+    folder: Folder,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME[=VERSION]...]", help="Default: all.")] = None,
+    source: Annotated[
+        str, typer.Option("--from", envvar="PISTON_UPSTREAM", help="Address of the index.")
+    ] = mirroring.UPSTREAM,
+    base_url: BaseUrl = SERVED_AT,
+    jobs: Annotated[int, typer.Option(min=1, max=32, help="Packages fetched at the same time.")] = 4,
+    tries: Annotated[int, typer.Option(min=1, help="Tries in a row without progress, per package.")] = 5,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    patience = Patience(tries)
+    with told(as_json):
+        entries = mirroring.wanted(source, names or [], patience)
+        if dry_run:
+            _tell_missing(mirroring.missing(entries, folder), as_json)
+            return
+        _tell(as_json, "toolkit.mirroring", count=len(entries), address=shown(source), folder=folder)
+        with Bars(len(entries)) as bars:
+            mirrored = mirroring.mirror(entries, folder, base_url, bars, patience, jobs)
+    _tell_mirrored(mirrored, as_json)
+    if mirrored.failed:
+        raise typer.Exit(IN_PART)
+
+
+def _tell_missing(entries: Sequence[indexes.Entry], as_json: bool) -> None:
+    if as_json:
+        _print_json({"dry_run": True, "missing": [vars(entry) for entry in entries]})
+        return
+    for entry in entries:
+        say("toolkit.would_mirror", package=entry.package, address=shown(entry.url))
+
+
+def _tell_mirrored(mirrored: mirroring.Mirrored, as_json: bool) -> None:
+    if as_json:
+        failed = [{"package": entry.package, "what": told_as(error.what)} for entry, error in mirrored.failed]
+        done = {"fetched": _packages(mirrored.fetched), "kept": _packages(mirrored.kept), "failed": failed}
+        _print_json(done | {"fetched_bytes": mirrored.fetched_bytes})
+        return
+    if mirrored.kept:
+        say("toolkit.kept", count=len(mirrored.kept))
+    say("toolkit.fetched", count=len(mirrored.fetched), size=_size(mirrored.fetched_bytes))
+    if mirrored.failed:
+        print(text(language(), "toolkit.failed", count=len(mirrored.failed)), file=sys.stderr)
+        for entry, error in mirrored.failed:
+            line = text(language(), "toolkit.not_fetched", package=entry.package, detail=told_as(error.what))
+            print(line, file=sys.stderr)
+
+
+def _packages(entries: Sequence[indexes.Entry]) -> list[str]:
+    return [entry.package for entry in entries]
+
+
+@app.command(help="Serve a folder's packages and their index from this machine, for PISTON_REPO_URL.")
+def serve(
+    folder: Folder,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 2001,
+) -> None:
+    import uvicorn
+
+    from piston.serve import application, listening
+
+    with told(as_json=False):
+        if not folder.is_dir():
+            raise NotADirectoryError(f"{folder} is not a folder")
+        with listening(host, port) as socket:
+            say("toolkit.serving", folder=folder, address=f"http://{host}:{socket.getsockname()[1]}/index")
+            if host == "127.0.0.1":
+                say("toolkit.serving_here_only")
+            uvicorn.Server(uvicorn.Config(application(folder), log_level="warning")).run(sockets=[socket])

@@ -40,12 +40,17 @@ def test_the_archive_holds_what_piston_reads(folders):
     assert {"pkg-info.json", "environment", "run", "bin/tiny", "lib/data"} <= names.keys()
     with tarfile.open(built.file.path) as opened:
         info = json.load(opened.extractfile("pkg-info.json"))
-    assert info == {"language": "tiny", "version": "1.0.0", "aliases": ["t"], "build_platform": OFFICIAL}
+    assert info == {
+        "language": "tiny",
+        "version": "1.0.0",
+        "aliases": ["t", "codecoach-tiny"],
+        "build_platform": OFFICIAL,
+    }
     assert built.file.sha256 == index.sha256(built.file.path)
 
 
 def test_it_runs_where_piston_unpacks_it(folders, tmp_path):
-    """The commands are Piston's own: unpack, then `env` after the environment script, with nothing else set."""
+    """The commands are Piston's own: unpack, `env` after the environment script with nothing else set, bash for `run`."""
     built = made(folders)
     place = tmp_path / "installed"
     place.mkdir()
@@ -55,7 +60,9 @@ def test_it_runs_where_piston_unpacks_it(folders, tmp_path):
     environment = dict(line.split("=", 1) for line in lines)
     assert environment["TINY"] == str(place)
     (tmp_path / "program").write_text("echo $((6 * 7))")
-    ran = subprocess.run([place / "run", "program"], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    ran = subprocess.run(
+        ["bash", place / "run", "program"], env=environment, cwd=tmp_path, capture_output=True, text=True
+    )
     assert (ran.stdout, ran.returncode) == ("42\n", 0)
 
 
@@ -70,7 +77,7 @@ def test_files_belong_to_root_and_everybody_may_read_them(folders):
     for name, member in members(made(folders).file.path).items():
         assert (member.uid, member.gid, member.uname, member.mtime) == (0, 0, "root", archive.TIME_S), name
         if not member.issym():
-            assert member.mode == (0o755 if member.isdir() or name in ("bin/tiny", "run") else 0o644), name
+            assert member.mode == (0o755 if member.isdir() or name in ("bin/tiny", "program/run") else 0o644), name
 
 
 def test_links_lead_to_where_piston_puts_the_package(folders):

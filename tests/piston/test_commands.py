@@ -1,5 +1,6 @@
 """The toolkit's commands: what they print for people and for scripts, their exit codes, and what a dry run leaves alone."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from piston import index
 from piston.cli import app
+from tests.piston import servers
 from tests.piston.packages import write_package
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +37,7 @@ def run_json(*words, code=0):
 def test_the_module_runs_and_lists_its_commands():
     ended = subprocess.run([sys.executable, "-m", "piston", "--help"], cwd=ROOT, capture_output=True, text=True)
     assert ended.returncode == 0
-    for command in ("build", "index"):
+    for command in ("build", "index", "mirror", "serve"):
         assert command in ended.stdout
 
 
@@ -83,3 +85,34 @@ def test_a_folder_that_cannot_be_written_is_a_fault_and_no_stack_trace(tmp_path)
 
 def test_wrong_usage_is_told_apart():
     run("build", code=2)
+
+
+@pytest.fixture
+def upstream():
+    with servers.file_server() as files:
+        content = b"content"
+        files.content["/a-1.0.0.pkg.tar.gz"] = content
+        line = f"a,1.0.0,{hashlib.sha256(content).hexdigest()},{files.address}/a-1.0.0.pkg.tar.gz\n"
+        files.content["/index"] = line.encode()
+        yield files
+
+
+def test_mirror_says_what_came_and_what_was_there(upstream, tmp_path):
+    words = ("mirror", "out", "--from", f"{upstream.address}/index")
+    assert run_json(*words, "--dry-run")["missing"][0]["language"] == "a"
+    assert not (tmp_path / "out").exists()
+    assert run_json(*words) == {"fetched": ["a=1.0.0"], "kept": [], "failed": [], "fetched_bytes": 7}
+    assert run_json(*words)["kept"] == ["a=1.0.0"]
+
+
+def test_a_mirroring_in_part_has_an_exit_code_of_its_own(upstream):
+    del upstream.content["/a-1.0.0.pkg.tar.gz"]
+    ended = CliRunner().invoke(app, ["mirror", "out", "--from", f"{upstream.address}/index"])
+    assert ended.exit_code == 4
+    assert "a=1.0.0" in ended.stderr
+    assert run_json("mirror", "out", "--from", f"{upstream.address}/index", code=4)["failed"][0]["package"] == "a=1.0.0"
+
+
+def test_the_upstream_index_may_come_from_the_environment(upstream, monkeypatch):
+    monkeypatch.setenv("PISTON_UPSTREAM", f"{upstream.address}/index")
+    assert run_json("mirror", "out", "a")["fetched"] == ["a=1.0.0"]
