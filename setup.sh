@@ -12,14 +12,11 @@ say() { printf '%s\n' "$*"; }
 
 # --- Debian packages --------------------------------------------------------------------------------------------------
 
+# Without these it does not run. What only tests need is kept apart: tests pass over what cannot be had.
 wanted=""
-want() { # want PACKAGE COMMAND-OR-FILE
-    if [ "${2#/}" != "$2" ]; then [ -e "$2" ] || wanted="$wanted $1"; else command -v "$2" >/dev/null 2>&1 || wanted="$wanted $1"; fi
-}
-
-want_library() { # want_library PACKAGE FILE
-    [ -n "$(ls /usr/lib*/"$2" /usr/lib/*/"$2" 2>/dev/null)" ] || wanted="$wanted $1"
-}
+wanted_for_tests=""
+there() { if [ "${1#/}" != "$1" ]; then [ -e "$1" ]; else command -v "$1" >/dev/null 2>&1; fi; }
+library_there() { [ -n "$(ls /usr/lib*/"$1" /usr/lib/*/"$1" 2>/dev/null)" ]; }
 
 # A Python that can make virtual environments: Debian splits `venv` from the interpreter.
 find_python() {
@@ -31,34 +28,46 @@ find_python() {
         fi
     done
 }
-python=$(find_python)
-[ -n "$python" ] || wanted="$wanted python3 python3-venv"
-want bubblewrap bwrap
-want jq jq
-want_library libseccomp2 libseccomp.so.2
-want_library libgomp1 libgomp.so.1 # the local model's engine is linked against it
+[ -n "$(find_python)" ] || wanted="$wanted python3 python3-venv"
+there bwrap || wanted="$wanted bubblewrap"
+there jq || wanted="$wanted jq"
+library_there libseccomp.so.2 || wanted="$wanted libseccomp2"
+library_there libgomp.so.1 || wanted="$wanted libgomp1" # the local model's engine is linked against it
 if [ "$for_tests" = test ]; then
-    want chromium chromium
-    want_library libatomic1 libatomic.so.1 # the browser's driver is linked against it
-    want fonts-noto-cjk /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc
-    want default-jre-headless java
-    want maven mvn
+    there chromium || wanted_for_tests="$wanted_for_tests chromium"
+    library_there libatomic.so.1 || wanted_for_tests="$wanted_for_tests libatomic1" # the browser's driver is linked against it
+    there /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc || wanted_for_tests="$wanted_for_tests fonts-noto-cjk"
+    there java || wanted_for_tests="$wanted_for_tests default-jre-headless"
+    there mvn || wanted_for_tests="$wanted_for_tests maven"
 fi
 
 install_packages() {
-    say "Installing Debian packages:$wanted"
+    say "Installing Debian packages:$wanted$wanted_for_tests"
     # shellcheck disable=SC2086  # a list of names
-    $1 sh -c "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends$wanted" >/dev/null
+    $1 sh -c "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends$wanted$wanted_for_tests" >/dev/null
 }
-if [ -n "$wanted" ]; then
+# The one command that somebody who may become root has to type.
+root_command() {
+    become="sudo sh -c"
+    command -v sudo >/dev/null 2>&1 || become="su -c"
+    say "    $become 'apt-get update && apt-get install -y --no-install-recommends$wanted$wanted_for_tests'"
+}
+if [ -n "$wanted$wanted_for_tests" ]; then
     if ! command -v apt-get >/dev/null 2>&1; then
-        say "Please install these packages with your system's package manager:$wanted"
+        say "Please install these packages with your system's package manager:$wanted$wanted_for_tests"
     elif [ "$(id -u)" = 0 ]; then
-        install_packages env || say "apt-get could not install:$wanted"
+        install_packages env || say "apt-get could not install:$wanted$wanted_for_tests"
     elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
-        install_packages sudo || say "apt-get could not install:$wanted"
+        install_packages sudo || say "apt-get could not install:$wanted$wanted_for_tests"
+    elif [ -n "$wanted" ]; then
+        say "CodeCoach needs Debian packages that only root can install:$wanted"
+        say "Nothing has been changed. Please run this, then the same again:"
+        say ""
+        root_command
+        exit 1
     else
-        say "Some packages are missing and need root. Please run:  sudo apt-get install$wanted"
+        say "Some tests need Debian packages that only root can install, and are passed over without:$wanted_for_tests"
+        root_command
     fi
 fi
 python=$(find_python)

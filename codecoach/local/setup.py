@@ -1,6 +1,6 @@
 """`codecoach setup`: fetch the local model's weights and build the language runtimes, with a progress bar."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from codecoach.errors import CodeCoachError
+from codecoach.errors import CodeCoachError, SandboxUnavailable
 from codecoach.i18n import Language, tell, text
 from codecoach.local import weights
 from codecoach.runner import packages
@@ -30,8 +30,7 @@ def prepare(settings: Settings, say: Say, language: Language) -> None:
     ):
         fetch_weights(settings.local_model, settings.cache_dir, language)
     if settings.runner is RunnerKind.SANDBOX:
-        for name in packages.AT_ONCE:
-            build_runtime(name, settings.cache_dir, say, language)
+        build_runtimes(packages.AT_ONCE, settings.cache_dir, say, language)
 
 
 def prepare_tests(settings: Settings, say: Say, language: Language) -> None:
@@ -57,7 +56,17 @@ def fetch_weights(model: str, cache_dir: Path, language: Language) -> Path:
         return weights.ensure(model, cache_dir, report)
 
 
+def build_runtimes(names: Iterable[str], cache_dir: Path, say: Say, language: Language) -> None:
+    """Build what is not there yet; where this machine allows no sandbox, say once what would."""
+    try:
+        for name in names:
+            build_runtime(name, cache_dir, say, language)
+    except SandboxUnavailable as error:
+        say("cli.setup.no_sandbox", what=tell(language, error.what), hint=tell(language, error.hint))
+
+
 def build_runtime(name: str, cache_dir: Path, say: Say, language: Language) -> None:
+    """Build one; a failure is told. Raises `SandboxUnavailable`, which would be the same for all."""
     if packages.installed(cache_dir, name):
         return
     label = text(language, "cli.setup.runtime", language=name)
@@ -68,6 +77,8 @@ def build_runtime(name: str, cache_dir: Path, say: Say, language: Language) -> N
         with console.status(label) as status:
             packages.install(name, cache_dir, lambda line: status.update(f"{label}  {escape(line[:80])}"))
         say("cli.setup.runtime_done", language=name)
+    except SandboxUnavailable:
+        raise
     except CodeCoachError as error:
         say("cli.setup.runtime_failed", language=name, detail=tell(language, error.what))
 

@@ -31,6 +31,7 @@ from codecoach.runner.installed import (
     runtimes_folder,
 )
 from codecoach.runner.port import File, Limits, RunRequest, RunResult, RunStatus
+from codecoach.runner.sandbox import probing
 from codecoach.runner.sandbox.adapter import Sandbox
 
 __all__ = ["Report", "build", "install", "installed", "known", "runtimes", "runtimes_folder", "test"]
@@ -49,8 +50,8 @@ FOR_TESTS = (*AT_ONCE, "sql", "lua")
 def install(language: str, cache_dir: Path, report: Report | None = None) -> Installed:
     """Build the runtime of a language if it is not there yet, and test it.
 
-    Raises `RuntimeMissing` for a language without a package, `RuntimeBroken` with the last lines where the build or the test
-    fails. Two processes that install the same wait for one another.
+    Raises `RuntimeMissing` for a language without a package, `SandboxUnavailable`, `RuntimeBroken` with the last lines where
+    the build or the test fails. Two processes that install the same wait for one another.
     """
     package = known().get(language)
     if package is None:
@@ -58,6 +59,8 @@ def install(language: str, cache_dir: Path, report: Report | None = None) -> Ins
     folder = runtimes_folder(cache_dir)
     if built := read(folder, package):
         return built
+    if problem := probing.problem():  # before a long build whose test could not be run
+        raise problem.error()
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
     with _locked(folder / f".{package.name}.lock"):

@@ -67,13 +67,13 @@ class Sandbox:
         check(request)
         runtime = installed.installed(self._cache_dir, request.language)
         if runtime is None:
+            self._must_work()  # nothing is installed where nothing can run: this is the reason, and the one to mend
             raise RuntimeMissing(language=languages.BY_ID[request.language].label)
         return self.run_with(runtime, request)
 
     def run_with(self, runtime: installed.Installed, request: RunRequest) -> Iterator[RunEvent]:
         """The same with a runtime that is not, or not yet, the language's own."""
-        if problem := self._problem_now():
-            raise problem.error()
+        self._must_work()
         return self._events(wire.Start(request, runtime))
 
     def cancel(self, job_id: str) -> None:
@@ -112,6 +112,10 @@ class Sandbox:
             if self._launcher is None:
                 self._launcher = _Launcher(self._setup)
             return self._launcher
+
+    def _must_work(self) -> None:
+        if problem := self._problem_now():
+            raise problem.error()
 
     def _problem_now(self) -> probing.Problem | None:
         """The problem, looked for again as long as there is one: somebody may have mended it."""
