@@ -52,13 +52,27 @@ def test_a_sudo_that_would_ask_for_a_password_is_not_called_but_named(bare, tmp_
     assert not (tmp_path / "asked").exists()
 
 
+@pytest.fixture
+def environment(tmp_path):
+    """A virtual environment that setup.sh finds made; `codecoach` in it notes how it was called."""
+    for name in ("requirements.lock", "requirements-dev.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    programs = tmp_path / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    for name, script in {"python": "", "codecoach": "echo called: $*"}.items():
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+        (programs / name).chmod(0o755)
+
+
+@pytest.mark.usefixtures("environment")
 def test_a_sudo_that_asks_nothing_installs(bare, tmp_path):
-    bare(sudo='[ "$1" = -n ] && exit; exec "$@"')
+    ended = bare(sudo='[ "$1" = -n ] && exit; exec "$@"')
     assert (tmp_path / "asked").read_text() == "asked\nasked\n"
+    assert "called: setup\n" in ended.stdout
 
 
-def test_what_only_tests_need_stops_nobody(bare, tmp_path):
-    here = {"python3": f'exec {shutil.which("python3")} "$@"', "bwrap": "", "jq": ""}
-    ended = bare("test", **here)
+@pytest.mark.usefixtures("environment")
+def test_what_only_tests_need_stops_nobody(bare):
+    ended = bare("test", python3=f'exec {shutil.which("python3")} "$@"', bwrap="", jq="")
     assert "passed over" in ended.stdout
-    assert (tmp_path / ".venv").exists()
+    assert "called: setup --for-tests\n" in ended.stdout
