@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := run
 
 run: setup
-	@exec .venv/bin/codecoach up
+	@exec .venv/bin/codecoach up --prepared
 
 setup:
 	@./setup.sh

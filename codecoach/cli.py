@@ -67,7 +67,7 @@ def loaded() -> Settings:
 
 
 @app.command(help="Start CodeCoach on this machine; Ctrl-C stops all of it.")
-def up() -> None:
+def up(prepared: Annotated[bool, typer.Option("--prepared", help="`setup` has just been run.")] = False) -> None:
     from codecoach.local import up as starter
     from codecoach.local.setup import prepare
 
@@ -85,7 +85,8 @@ def up() -> None:
 
     with told():
         chosen.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        prepare(chosen, say, language())
+        if not prepared:
+            prepare(chosen, say, language())
         raise typer.Exit(starter.up(chosen, say, one_time_password))
 
 

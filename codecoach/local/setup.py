@@ -69,6 +69,7 @@ def build_runtime(name: str, cache_dir: Path, say: Say, language: Language) -> N
     """Build one; a failure is told. Raises `SandboxUnavailable`, which would be the same for all."""
     if packages.installed(cache_dir, name):
         return
+    packages.check_machine()
     label = text(language, "cli.setup.runtime", language=name)
     console = Console()
     if not console.is_terminal:

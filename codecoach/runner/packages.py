@@ -59,12 +59,17 @@ def install(language: str, cache_dir: Path, report: Report | None = None) -> Ins
     folder = runtimes_folder(cache_dir)
     if built := read(folder, package):
         return built
-    if problem := probing.problem():  # before a long build whose test could not be run
-        raise problem.error()
+    check_machine()  # before a long build whose test could not be run
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
     with _locked(folder / f".{package.name}.lock"):
         return read(folder, package) or _built(package, folder, report)
+
+
+def check_machine() -> None:
+    """Raise `SandboxUnavailable` where no program can run."""
+    if problem := probing.problem():
+        raise problem.error()
 
 
 def _built(package: Package, folder: Path, report: Report | None) -> Installed:
