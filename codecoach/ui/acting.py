@@ -9,14 +9,30 @@ from typing import Final
 
 import streamlit as st
 
+from codecoach.errors import InputRefused
 from codecoach.ui import notices, session
 
 _PROBLEM: Final = "acting:problem"
+# What the second click of a double click meets.
+_UNDER_WAY: Final = ("reply_running", "run_running")
 
 
 def attempt(action: Callable[..., object], *args: object) -> None:
     """Do it; where it fails, `show_problem` shows why."""
     attempted(action, *args)
+
+
+def attempt_once(action: Callable[..., object], *args: object) -> None:
+    """As `attempt`, for what is long under way when a second click comes: the page shows it, and that is no problem."""
+    attempt(_unless_under_way, action, args)
+
+
+def _unless_under_way(action: Callable[..., object], args: tuple[object, ...]) -> None:
+    try:
+        action(*args)
+    except InputRefused as error:
+        if error.key not in _UNDER_WAY:
+            raise
 
 
 def attempted(action: Callable[..., object], *args: object) -> bool:

@@ -14,14 +14,24 @@ from codecoach.ui.workshop import Workshop, act
 
 def fix(shop: Workshop, record: RunRecord) -> None:
     """Have the model correct the program."""
+    if _is_written(shop.program.id):
+        return
     _dismiss_all(shop)
     services().fixer.fix(shop.program, record, language(), models.current(shop.program.owner))
 
 
 def explain(shop: Workshop) -> None:
     """Have the model explain the program."""
+    if _is_written(explanation_thread(shop.program.id)):
+        return
     _dismiss_all(shop)
     services().fixer.explain(shop.program, language(), models.current(shop.program.owner))
+
+
+def _is_written(thread: str) -> bool:
+    """Whether a reply is being written already, for somebody who clicks twice."""
+    writing = services().generations.find(thread)
+    return writing is not None and not writing.done
 
 
 def draw(shop: Workshop, following: Following) -> None:

@@ -5,12 +5,13 @@ from functools import partial
 from typing import Final
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from codecoach.chat.messages import Conversation, Message, MessageState, Role
 from codecoach.coach import assistants
 from codecoach.errors import CodeCoachError
 from codecoach.ui import models, notices, reply, sidebar
-from codecoach.ui.acting import attempt, attempted
+from codecoach.ui.acting import attempt, attempt_once, attempted
 from codecoach.ui.icon_only import icon_only
 from codecoach.ui.reply import LiveReply, Surroundings
 from codecoach.ui.session import services, t
@@ -21,6 +22,8 @@ _ASSISTANT: Final = "chat:assistant"
 _EDITING: Final = "chat:editing"
 _PAGES: Final = "chat:pages"
 _DRAFT: Final = "chat:ask"
+_SIDES: Final = "chat:sides"
+_DRAWN: Final = "chat:drawn"
 
 _STATES: Final = {
     MessageState.STOPPED: ("chat.stopped", ":material/stop_circle:", "gray"),
@@ -99,6 +102,7 @@ def draw_messages(owner: str, conversation: Conversation, place: Surroundings) -
             on_click=_show_earlier,
             args=(conversation.id,),
         )
+    st.session_state[_DRAWN] = [message.id for message in messages]
     for message in messages:
         is_last = message.id == messages[-1].id
         if message.role is Role.USER:
@@ -128,7 +132,7 @@ def _show_earlier(conversation_id: str) -> None:
 
 
 def _draw_users(owner: str, conversation: Conversation, message: Message, is_last: bool) -> None:
-    with st.chat_message("user", avatar=":material/person:"):
+    with st.chat_message("user", avatar=":material/person:"), _place(message.id):
         if st.session_state.get(_EDITING) == message.id:
             _draw_edit(owner, conversation, message)
             return
@@ -161,7 +165,7 @@ def _draw_edit(owner: str, conversation: Conversation, message: Message) -> None
             key=f"send.{message.id}",
             type="primary",
             icon=":material/send:",
-            on_click=lambda: attempt(_resend, owner, conversation, message.id, st.session_state[key]),
+            on_click=lambda: attempt_once(_resend, owner, conversation, message.id, st.session_state.get(key, "")),
         )
         st.button(t("chat.cancel"), key=f"leave.{message.id}", on_click=_edit, args=(None,))
 
@@ -174,11 +178,28 @@ def _draw_reply(owner: str, conversation: Conversation, message: Message, place:
     def footer(whole: Message) -> None:
         _draw_footer(owner, conversation, whole, is_last)
 
-    with st.chat_message("assistant", avatar=":material/smart_toy:"):
+    with st.chat_message("assistant", avatar=":material/smart_toy:"), _place(message.id):
         if message.state is MessageState.STREAMING:
             place.following.add(LiveReply(reply.source(conversation.id, message), place, message.id, footer))
         else:
             reply.draw_whole(message, place, footer)
+
+
+def _place(message_id: str) -> DeltaGenerator:
+    """Where a message is drawn; see `_move`."""
+    side: int = st.session_state.get(_SIDES, {}).get(message_id, 0)
+    places: list[DeltaGenerator] = [st.container() if number == side else st.empty() for number in range(2)]
+    return places[side]
+
+
+def _move(old_id: str, new_id: str) -> None:
+    """Have a message drawn beside where another one, or it itself, stood until now.
+
+    Streamlit keeps what an earlier script run drew at the same place until the run ends, and that is only when the reply is
+    whole: the old one would stand above the new.
+    """
+    sides = st.session_state.setdefault(_SIDES, {})
+    sides[new_id] = 1 - sides.get(old_id, 0)
 
 
 def _draw_footer(owner: str, conversation: Conversation, message: Message, is_last: bool) -> None:
@@ -211,7 +232,7 @@ def _draw_remedies(owner: str, conversation: Conversation, message: Message) -> 
 
 
 def _button(label: str, key: str, action: Callable[[], None], icon: str = ":material/refresh:") -> None:
-    st.button(t(label), key=key, icon=icon, type="tertiary", on_click=attempt, args=(action,))
+    st.button(t(label), key=key, icon=icon, type="tertiary", on_click=attempt_once, args=(action,))
 
 
 def _used(message: Message) -> str:
@@ -272,13 +293,18 @@ def _ask(owner: str, conversation: Conversation | None, text: str) -> None:
 
 
 def _resend(owner: str, conversation: Conversation, message_id: str, text: str) -> None:
-    services().coach.resend(conversation, message_id, text.strip(), models.current(owner))
+    reply_id = services().coach.resend(conversation, message_id, text.strip(), models.current(owner)).message_id
+    drawn: list[str] = st.session_state.get(_DRAWN, [])
+    after = drawn[drawn.index(message_id) + 1 :] if message_id in drawn else []
+    _move(message_id, message_id)
+    _move(after[0] if after else "", reply_id)
     _edit(None)
 
 
 def _resume(owner: str, conversation: Conversation, message: Message) -> None:
     services().coach.resume(conversation, message, models.current(owner))
+    _move(message.id, message.id)
 
 
 def _retry(owner: str, conversation: Conversation, message: Message) -> None:
-    services().coach.retry(conversation, message, models.current(owner))
+    _move(message.id, services().coach.retry(conversation, message, models.current(owner)).message_id)

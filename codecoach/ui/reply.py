@@ -14,7 +14,7 @@ from codecoach.models.port import Waiting
 from codecoach.store import keys
 from codecoach.store.programs import RunRecord
 from codecoach.ui import markup, notices, programs, run_panel, running
-from codecoach.ui.acting import attempt
+from codecoach.ui.acting import attempt, attempt_once
 from codecoach.ui.live import Following
 from codecoach.ui.session import services, t
 
@@ -231,7 +231,7 @@ def draw_actions(segment: Segment, place: Surroundings, message_id: str, block: 
             icon=":material/play_arrow:",
             disabled=problem is not None,
             help=notices.told(problem) if problem else None,
-            on_click=attempt,
+            on_click=attempt_once,
             args=(running.start, place.owner, thread, language.id, (file,)),
         )
         st.button(

@@ -43,7 +43,8 @@ _OUTCOMES: Final[dict[RunStatus, tuple[str, str, Colour]]] = {
 _ENDED_BY_ITSELF: Final = (RunStatus.OK, RunStatus.FAILED, RunStatus.COMPILE_FAILED, RunStatus.SIGNAL)
 # A box that scrolls is opened at its end: in a column drawn from its end on, that is where a browser begins.
 _END_STYLE: Final = """<style>
-[class*="st-key-at-end-"] { flex-direction: column-reverse; }
+[class*="st-key-at-end-"] pre { display: flex; flex-direction: column-reverse; }
+[class*="st-key-at-end-"] pre > * { flex-shrink: 0; }
 </style>"""
 
 
@@ -253,8 +254,8 @@ def _draw_stream(label: str, recent: terminal.Shown, key: str) -> None:
         st.caption(f":material/more_vert: {t('run_ui.hidden', lines=f'{recent.hidden_lines:,}')}")
     if recent.text.count("\n") >= _TALL_LINES:
         st.html(_END_STYLE)
-        with st.container(height=_BOX_PX, border=False, key=f"at-end-{key}"):  # its end says most
-            st.code(recent.text, language=None, wrap_lines=True)
+        with st.container(key=f"at-end-{key}"):  # its end says most
+            st.code(recent.text, language=None, wrap_lines=True, height=_BOX_PX)
     else:
         st.code(recent.text, language=None, wrap_lines=True)
 

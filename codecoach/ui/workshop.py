@@ -17,7 +17,7 @@ from codecoach import languages
 from codecoach.errors import StoreError, VersionConflict
 from codecoach.store.programs import Program, SourceFile
 from codecoach.ui import notices
-from codecoach.ui.acting import attempt
+from codecoach.ui.acting import attempt_once
 from codecoach.ui.session import services
 
 _KEY: Final = "editor:workshop"
@@ -163,7 +163,7 @@ def enter(read: Callable[[], Program | None]) -> Workshop | None:
 
 def act(shop: Workshop, action: Callable[..., object], *args: object) -> None:
     """A widget's callback: keep what was typed up to the click, then do what the click asks for."""
-    attempt(_after_typing, shop, action, args)
+    attempt_once(_after_typing, shop, action, args)
 
 
 def _after_typing(shop: Workshop, action: Callable[..., object], args: tuple[object, ...]) -> None:
