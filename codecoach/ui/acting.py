@@ -2,12 +2,18 @@
 
 Use `attempt` as a widget's callback. What goes wrong cannot be shown there, where Streamlit has no place for it yet; it is
 kept until the page asks for it.
+
+What has begun is done to its end. Streamlit would break it off where the next thing happens meanwhile, such as a key typed into
+the editor, and nobody would know that the click came to nothing. `runner.fastReruns` is off for the same reason: two script
+runs of one session at the same time would each save what was typed, and one of them be told of a conflict.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from codecoach.errors import InputRefused
 from codecoach.ui import notices, session
@@ -37,6 +43,11 @@ def _unless_under_way(action: Callable[..., object], args: tuple[object, ...]) -
 
 def attempted(action: Callable[..., object], *args: object) -> bool:
     """As `attempt`, and say whether it was done."""
+    with _uninterrupted():
+        return _attempted(action, args)
+
+
+def _attempted(action: Callable[..., object], args: tuple[object, ...]) -> bool:
     st.session_state.pop(_PROBLEM, None)
     # A callback runs before the page and its gate: whoever was signed out meanwhile must not get one more click.
     if session.account() is None:
@@ -54,3 +65,18 @@ def show_problem() -> None:
     problem: Exception | None = st.session_state.pop(_PROBLEM, None)
     if problem:
         notices.show(problem)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Have Streamlit's own requests, which wherever it is used end the script run, wait."""
+    context = get_script_run_ctx(suppress_warning=True)
+    requests = context.script_requests if context else None
+    if requests is None:
+        yield
+        return
+    requests.on_scriptrunner_yield = lambda: None  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del requests.on_scriptrunner_yield  # the class's own is back

@@ -43,16 +43,14 @@ class Following:
     def until_done(self) -> bool:
         """Draw until nothing changes any more; False where there was nothing to follow."""
         followed = bool(self._parts)
-        looked_at, checked_at = 0.0, time.monotonic()
+        checked_at = time.monotonic()
         while self._parts:
             current, self._parts = self._parts, []
             self._parts = [part for part in current if part.refresh()] + self._parts
             if self._parts:
                 now = time.monotonic()
-                if now - looked_at > TICK_S:
-                    # Only access to Streamlit lets it end the script run: without it a Stop could wait for the model.
-                    looked_at = now
-                    st.session_state.get("live")
+                # Only access to Streamlit lets it end the script run: without it a Stop could wait for the model.
+                st.session_state.get("live")
                 if now - checked_at > CHECK_EVERY_S:
                     checked_at = now
                     if not session.still_signed_in():

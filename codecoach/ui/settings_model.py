@@ -1,16 +1,17 @@
 """The choice of the model: pick one, test it with a real call, then save it."""
 
+import threading
 from dataclasses import dataclass
 from typing import Final
 
 import streamlit as st
 
-from codecoach.errors import CodeCoachError
 from codecoach.i18n import Notice
 from codecoach.models.port import ModelCard
 from codecoach.models.trial import Trial, trial
 from codecoach.store.accounts import Account
 from codecoach.ui import notices, session
+from codecoach.ui.live import TICK_S
 from codecoach.ui.session import services, t
 
 _TRIALS: Final = "settings-trials"
@@ -88,7 +89,7 @@ def _draw_test_and_save(account: Account, model_id: str, saved: str) -> None:
         save_place = st.container(width="content")
     if test:
         with st.spinner(t("settings_page.testing", model=model_id)):
-            trials[model_id] = _tested(account, model_id)
+            _test(account, model_id, trials)
     outcome = trials.get(model_id)
     passed = isinstance(outcome, Trial)
     with save_place:
@@ -107,13 +108,26 @@ def _draw_test_and_save(account: Account, model_id: str, saved: str) -> None:
     _draw_outcome(outcome, model_id, saved)
 
 
+def _test(account: Account, model_id: str, trials: dict[str, Trial | Failed]) -> None:
+    """Test a model, in a thread of its own: a model that does not answer must not hold up whoever goes to another page."""
+
+    def test() -> None:
+        trials[model_id] = _tested(account, model_id)
+
+    testing = threading.Thread(target=test, daemon=True)
+    testing.start()
+    while testing.is_alive():
+        testing.join(TICK_S)
+        st.session_state.get("live")  # here Streamlit can end the script run
+
+
 def _tested(account: Account, model_id: str) -> Trial | Failed:
     try:
         outcome = trial(services().model, model_id)
-    except CodeCoachError as error:
-        notices.record(error)
-        return Failed(error.what, error.hint, error.reference)
-    services().preferences.record_test(account.username, model_id)
+        services().preferences.record_test(account.username, model_id)
+    except Exception as error:
+        known = notices.record(error)
+        return Failed(known.what, known.hint, known.reference)
     return outcome
 
 

@@ -31,3 +31,16 @@ def test_a_model_is_picked_tested_and_saved(app, bedrock, page):
     expect(page.get_by_text("In use: Mixtral 8x7B Instruct")).to_be_visible()
     page.reload()
     expect(page.get_by_text("In use: Mixtral 8x7B Instruct")).to_be_visible()
+
+
+def test_nobody_waits_on_the_page_for_a_model_that_does_not_answer(app, bedrock, page):
+    app.add_account("bob@example.com")
+    page.goto(f"{app.url}/Settings")
+    sign_in(page, "bob@example.com")
+    bedrock.engine.say("too late", first_delay_s=600)
+    page.get_by_role("button", name="Test", exact=True).click()
+    expect(page.get_by_test_id("stSpinner")).to_be_visible()
+    page.get_by_role("link", name="Chat").click()
+    expect(page.get_by_text("What shall we build?")).to_be_visible()
+    page.get_by_role("link", name="Settings").first.click()
+    expect(page.get_by_role("heading", name="Settings")).to_be_visible()
