@@ -20,7 +20,7 @@ from codecoach.errors import CodeCoachError
 from codecoach.i18n import Language, Notice, tell, text
 from codecoach.runner.credentials import AwsMode
 from codecoach.runner.port import Runtime
-from codecoach.settings import Settings
+from codecoach.settings import RunnerKind, Settings
 
 if TYPE_CHECKING:
     from codecoach.ui.administration import Administration
@@ -115,11 +115,12 @@ def ask(
     print()
 
 
-@app.command(help="Run a program in the sandbox; output as it comes, the program's own exit code.")
+@app.command(help="Run a program in the sandbox or on a Piston; output as it comes, the program's own exit code.")
 def run(
     files: Annotated[list[Path], typer.Argument(help="Source files and data; the first is the entry point.")],
     language_id: Annotated[str, typer.Option("--language", help="Default: by the first file's extension.")] = "",
     aws: Annotated[AwsMode, typer.Option(help="The AWS that the program sees.")] = AwsMode.NONE,
+    runner: Annotated[RunnerKind | None, typer.Option(help="Where it runs. Default: CODECOACH_RUNNER.")] = None,
     stdin_file: Annotated[Path | None, typer.Option(help="What the program reads on standard input.")] = None,
     timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds of wall clock.")] = None,
     arg: Annotated[list[str] | None, typer.Option(help="An argument for the program; repeat for more.")] = None,
@@ -129,7 +130,10 @@ def run(
     from codecoach.services import build
 
     wanted = program.Program(tuple(files), language_id, stdin_file, tuple(arg or ()), timeout, aws)
-    with told(), closing(build(loaded())) as services:
+    chosen = loaded()
+    if runner:
+        chosen = chosen.model_copy(update={"runner": runner})
+    with told(), closing(build(chosen)) as services:
         request = program.request(wanted, services.limits, program.access(aws, services))
         raise typer.Exit(program.run(services.runner, request, told_as, as_json))
 

@@ -16,9 +16,10 @@ from codecoach.models import catalogue, clients, converse, readiness
 from codecoach.models.converse import ConverseModel
 from codecoach.models.directory import BedrockDirectory
 from codecoach.models.port import Model, ModelDirectory
+from codecoach.runner.piston import Piston
 from codecoach.runner.port import Limits, Runner
 from codecoach.runner.sandbox import Sandbox
-from codecoach.settings import Backend, Settings
+from codecoach.settings import Backend, RunnerKind, Settings
 from codecoach.store import dynamodb
 from codecoach.store.accounts import Accounts
 from codecoach.store.conversations import Conversations
@@ -118,7 +119,7 @@ class Services:
 
     @part
     def runner(self) -> Runner:
-        return Sandbox(self.settings)
+        return Piston(self.settings) if self.settings.runner is RunnerKind.PISTON else Sandbox(self.settings)
 
     @part
     def simulated(self) -> SimulatedAws:

@@ -5,6 +5,7 @@ Every setting is an environment variable `CODECOACH_<NAME>`. The README's table 
 
 import difflib
 import os
+import re
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -99,6 +100,13 @@ class Settings(BaseSettings):
     runner: RunnerKind = Field(
         RunnerKind.SANDBOX, description="Where programs run: `sandbox` on this machine, or `piston`."
     )
+    piston_urls: str = Field(
+        "http://127.0.0.1:2000",
+        description="Addresses of Piston servers, separated by commas (runner `piston`). A server that does not answer is left out for a while.",
+    )
+    piston_jobs: int = Field(
+        8, ge=1, description="Programs that run at the same time on each Piston; more wait in a queue."
+    )
     run_timeout_s: float = Field(30.0, gt=0, le=600, description="Seconds of wall clock that a program may run.")
     run_memory_mb: int = Field(1024, ge=64, description="Memory that a program may use, in MB, over all its processes.")
     run_output_kb: int = Field(
@@ -122,6 +130,18 @@ class Settings(BaseSettings):
         "",
         description="Header in which a proxy that you trust gives the visitor's address (`CloudFront-Viewer-Address`, or `X-Forwarded-For`, whose last entry counts). Failed sign-ins are counted by it. Empty: the address of the connection.",
     )
+
+    @field_validator("piston_urls")
+    @classmethod
+    def _addresses(cls, urls: str) -> str:
+        for url in _separated(urls) or [urls]:
+            if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", url):
+                raise ValueError(f"{url!r} is no http:// or https:// address")
+        return urls
+
+    @property
+    def piston_addresses(self) -> tuple[str, ...]:
+        return tuple(_separated(self.piston_urls))
 
     @field_validator("data_dir", "cache_dir")
     @classmethod
@@ -164,6 +184,10 @@ def rows() -> list[tuple[str, str, str]]:
         (PREFIX + name.upper(), _shown_default(name), field.description or "")
         for name, field in Settings.model_fields.items()
     ]
+
+
+def _separated(values: str) -> list[str]:
+    return [value.strip() for value in values.split(",") if value.strip()]
 
 
 def _field(variable: str) -> str:
