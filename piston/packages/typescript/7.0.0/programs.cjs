@@ -1,0 +1,1 @@
+../../javascript/24.19.0/programs.cjs
