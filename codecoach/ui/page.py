@@ -7,7 +7,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from codecoach.store.accounts import Account
-from codecoach.ui import cookie, narrow, notices, session, signin, switches
+from codecoach.ui import builtin, cookie, narrow, notices, session, signin, switches
 from codecoach.ui.session import t
 
 NAVIGATION: Final = (
@@ -46,7 +46,8 @@ def open_page(title_key: str, layout: Literal["centered", "wide"] = "centered") 
     if account is None or account.must_change_password:
         layout = "centered"
     st.set_page_config(page_title=f"{t(title_key)} · CodeCoach", page_icon=ICON, layout=layout)
-    st.html(_STYLE + _WIDE_STYLE if layout == "wide" else _STYLE)
+    st.html(_STYLE + builtin.STYLE + (_WIDE_STYLE if layout == "wide" else ""))
+    builtin.translate()
     cookie.carry_out_order()
     if account is None:
         signin.show_sign_in()

@@ -33,6 +33,8 @@ def draw_accounts(account: Account) -> None:
             for one in everybody
         ],
         hide_index=True,
+        # A long name would push all that is said of it off a narrow screen.
+        column_config={t("signin.username"): st.column_config.Column(width="medium")},
     )
     with notices.guard():
         _change(account, everybody)

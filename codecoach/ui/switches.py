@@ -43,7 +43,7 @@ export default function ({ data: [data], parentElement }) {
 _THEME_CSS: Final = """
 [role=radiogroup] { display: flex; }
 button {
-  flex: 1; padding: 0.35rem 0.6rem; cursor: pointer; font: inherit; font-size: 0.875rem;
+  flex: 1; height: 2rem; padding: 0 0.6rem; cursor: pointer; font: inherit; font-size: 0.875rem;
   color: var(--st-text-color); background: var(--st-background-color); border: 1px solid var(--st-border-color);
 }
 button + button { border-left: 0; }
