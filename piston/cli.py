@@ -21,7 +21,9 @@ from codecoach.runner.installed import PACKAGES
 from piston import build as building
 from piston import index as indexes
 from piston import mirror as mirroring
-from piston.errors import ToolkitError
+from piston import publish as publishing
+from piston.errors import TokenMissing, ToolkitError
+from piston.github import API, GitHub
 from piston.progress import Bars
 from piston.transfer import Patience, shown
 
@@ -38,10 +40,14 @@ INTERRUPTED = 130
 SERVED_AT = "http://127.0.0.1:2001"
 """Where `serve` is found unless it is told otherwise."""
 
+_MOST_LIMIT_WAIT_S = 900
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")]
 Folder = Annotated[Path, typer.Argument(help="Folder of .pkg.tar.gz files and their index.")]
 BaseUrl = Annotated[str, typer.Option(help="Address below which Piston will find the folder's files.")]
+Api = Annotated[str, typer.Option("--api-url", envvar="GITHUB_API_URL", help="For GitHub Enterprise.")]
+Pace = Annotated[float, typer.Option(min=0, help="Seconds between changes; GitHub asks for one.")]
 
 
 @contextmanager
@@ -183,13 +189,18 @@ def mirror(
         str, typer.Option("--from", envvar="PISTON_UPSTREAM", help="Address of the index.")
     ] = mirroring.UPSTREAM,
     base_url: BaseUrl = SERVED_AT,
+    publish_to: Annotated[str, typer.Option("--publish", metavar="OWNER/NAME", help="Publish all of it then.")] = "",
+    api: Api = API,
+    pace: Pace = 1,
     jobs: Annotated[int, typer.Option(min=1, max=32, help="Packages fetched at the same time.")] = 4,
     tries: Annotated[int, typer.Option(min=1, help="Tries in a row without progress, per package.")] = 5,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     patience = Patience(tries)
+    published = None
     with told(as_json):
+        github = _github(publish_to, api, pace) if publish_to else None
         entries = mirroring.wanted(source, names or [], patience)
         if dry_run:
             _tell_missing(mirroring.missing(entries, folder), as_json)
@@ -197,7 +208,14 @@ def mirror(
         _tell(as_json, "toolkit.mirroring", count=len(entries), address=shown(source), folder=folder)
         with Bars(len(entries)) as bars:
             mirrored = mirroring.mirror(entries, folder, base_url, bars, patience, jobs)
-    _tell_mirrored(mirrored, as_json)
+        if not as_json:
+            _tell_mirrored(mirrored)
+        if github and not mirrored.failed:
+            published = _published(github, folder, exactly=False)
+    if as_json:
+        _print_json(_mirrored(mirrored) | (_told_published(published) if published else {}))
+    elif published:
+        _tell_published(published, publish_to)
     if mirrored.failed:
         raise typer.Exit(IN_PART)
 
@@ -210,12 +228,16 @@ def _tell_missing(entries: Sequence[indexes.Entry], as_json: bool) -> None:
         say("toolkit.would_mirror", package=entry.package, address=shown(entry.url))
 
 
-def _tell_mirrored(mirrored: mirroring.Mirrored, as_json: bool) -> None:
-    if as_json:
-        failed = [{"package": entry.package, "what": told_as(error.what)} for entry, error in mirrored.failed]
-        done = {"fetched": _packages(mirrored.fetched), "kept": _packages(mirrored.kept), "failed": failed}
-        _print_json(done | {"fetched_bytes": mirrored.fetched_bytes})
-        return
+def _mirrored(mirrored: mirroring.Mirrored) -> dict[str, object]:
+    return {
+        "fetched": _packages(mirrored.fetched),
+        "kept": _packages(mirrored.kept),
+        "failed": [{"package": entry.package, "what": told_as(error.what)} for entry, error in mirrored.failed],
+        "fetched_bytes": mirrored.fetched_bytes,
+    }
+
+
+def _tell_mirrored(mirrored: mirroring.Mirrored) -> None:
     if mirrored.kept:
         say("toolkit.kept", count=len(mirrored.kept))
     say("toolkit.fetched", count=len(mirrored.fetched), size=_size(mirrored.fetched_bytes))
@@ -241,10 +263,83 @@ def serve(
     from piston.serve import application, listening
 
     with told(as_json=False):
-        if not folder.is_dir():
-            raise NotADirectoryError(f"{folder} is not a folder")
+        _packages_in(folder)
         with listening(host, port) as socket:
             say("toolkit.serving", folder=folder, address=f"http://{host}:{socket.getsockname()[1]}/index")
             if host == "127.0.0.1":
                 say("toolkit.serving_here_only")
             uvicorn.Server(uvicorn.Config(application(folder), log_level="warning")).run(sockets=[socket])
+
+
+@app.command(help="Publish a folder's packages as a GitHub release that becomes the latest at once, with its index.")
+def publish(
+    folder: Folder,
+    repository: Annotated[str, typer.Option("--repo", metavar="OWNER/NAME", help="A public repository.")],
+    exactly: Annotated[
+        bool, typer.Option("--exactly", help="Leave out what is published and not in the folder.")
+    ] = False,
+    api: Api = API,
+    pace: Pace = 1,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    with told(as_json):
+        github = _github(repository, api, pace)
+        if dry_run:
+            _tell_plan(publishing.plan(github, _packages_in(folder), exactly), as_json)
+            return
+        published = _published(github, folder, exactly)
+    if as_json:
+        _print_json(_told_published(published))
+    else:
+        _tell_published(published, repository)
+
+
+def _packages_in(folder: Path) -> Sequence[indexes.PackageFile]:
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is not a folder")
+    return indexes.scan(folder)
+
+
+def _github(repository: str, api: str, pace: float) -> GitHub:
+    return GitHub(repository, _token(), Patience(most_wait_s=_MOST_LIMIT_WAIT_S), api, pace)
+
+
+def _published(github: GitHub, folder: Path, exactly: bool) -> publishing.Published:
+    files = _packages_in(folder)
+    with Bars(len(files)) as bars:
+        return publishing.publish(github, files, bars, exactly)
+
+
+def _told_published(published: publishing.Published) -> dict[str, object]:
+    return _plan(published.plan) | {"repo_url": published.repo_url}
+
+
+def _tell_published(published: publishing.Published, repository: str) -> None:
+    if published.plan.nothing:
+        say("toolkit.nothing_to_publish", repository=repository)
+    else:
+        say("toolkit.published", count=published.plan.count, tag=published.release.tag)
+    say("toolkit.repo_url", address=published.repo_url)
+
+
+def _token() -> str:
+    """From the environment only: an argument would be seen in the list of processes and in the shell's history."""
+    token = os.environ.get("GITHUB_TOKEN") or os.environ.get("GH_TOKEN") or ""
+    if not token.strip():
+        raise TokenMissing
+    return token.strip()
+
+
+def _tell_plan(plan: publishing.Plan, as_json: bool) -> None:
+    if as_json:
+        _print_json(_plan(plan) | {"dry_run": True})
+        return
+    for file in plan.uploads:
+        say("toolkit.would_upload", file=file.path, size=_size(file.size_bytes))
+    say("toolkit.would_publish", count=plan.count, tag=plan.tag)
+
+
+def _plan(plan: publishing.Plan) -> dict[str, object]:
+    uploads = [f"{file.language}={file.version}" for file in plan.uploads]
+    return {"tag": plan.tag, "changed": not plan.nothing, "uploads": uploads, "carried": _packages(plan.carried)}
