@@ -52,6 +52,7 @@ class Installed:
     folder       its name below the runtimes' folder
     mount        where the program finds it
     environment  variables it needs, complete
+    sdk_missing  why it was built without its AWS SDK; empty where it has one or there is none
     """
 
     folder: str
@@ -59,6 +60,7 @@ class Installed:
     version: str = ""
     sdk: str = ""
     environment: dict[str, str] = field(default_factory=dict)
+    sdk_missing: str = ""
 
 
 @cache
@@ -101,6 +103,9 @@ def _runtime(cache_dir: Path, language: str, sdk: str) -> Runtime:
     built = installed(cache_dir, language)
     if built is None:
         return Runtime(language, package.version, False, sdk, Notice("runtimes.not_installed", {"language": language}))
+    if built.sdk_missing:
+        lacks = Notice("runtimes.no_sdk", {"sdk": sdk, "detail": built.sdk_missing})
+        return Runtime(language, built.version, True, "", lacks)
     return Runtime(language, built.version, True, built.sdk or sdk)
 
 

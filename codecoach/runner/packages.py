@@ -43,7 +43,7 @@ _KEPT_OUTPUT_LINES = 15
 _TEST_LIMITS = Limits(timeout_s=120)
 AT_ONCE = ("python", "javascript", "bash")
 """Languages that are installed before the first start."""
-FOR_TESTS = (*AT_ONCE, "typescript", "sql", "lua")
+FOR_TESTS = (*AT_ONCE, "typescript", "php", "sql", "lua")
 """Those that the tests want; where one cannot be had, its tests are skipped and say so."""
 
 
@@ -97,7 +97,8 @@ def build(
     Raises `RuntimeBroken` with the last lines where it fails.
     """
     _run_build(package, place, report, variables or {})
-    return Installed(place.name, package.mount, *_facts(place), _environment(package, place))
+    version, sdk, sdk_missing = (_noted(place / name) for name in ("VERSION", "SDK", "SDK_MISSING"))
+    return Installed(place.name, package.mount, version, sdk, _environment(package, place), sdk_missing)
 
 
 def _run_build(package: Package, place: Path, report: Report | None, more: Mapping[str, str]) -> None:
@@ -147,12 +148,8 @@ def _put_metadata(source: Path, place: Path) -> None:
     (place / "metadata.json").write_text(json.dumps(metadata, indent=4), "utf-8")
 
 
-def _facts(place: Path) -> tuple[str, str]:
-    """Versions that build.sh noted: of the interpreter and of the SDK."""
-    return tuple(_noted(place / name) for name in ("VERSION", "SDK"))  # type: ignore[return-value]
-
-
 def _noted(file: Path) -> str:
+    """What build.sh noted: the interpreter's version, the SDK's, or why there is no SDK."""
     return file.read_text("utf-8").strip() if file.exists() else ""
 
 

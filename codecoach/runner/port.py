@@ -152,7 +152,7 @@ RunEvent = Queued | StageChanged | OutputChunk | RunResult
 class Runtime:
     """An installed (or known but missing) runtime.
 
-    installed  False: `problem` says why it cannot run here and what would change that
+    installed  False: `problem` says why it cannot run here and what would change that; True: what it lacks, if anything
     sdk        name and version of the AWS SDK in it; empty where there is none
     """
 
