@@ -146,10 +146,12 @@ class ConverseReply:
         self._reading = Reading(self._model.runtime)
         if self._closed.is_set():
             return
-        chunks = self._model.chat(self._request, self._reading).stream(_messages(self._request))
+        # Not `stream`: around this it only adds up the chunks and tells callbacks of them, which takes as long again.
+        chunks = self._model.chat(self._request, self._reading)._stream(_messages(self._request))
         try:
             with closing(chunks):  # type: ignore[type-var]  # declared as an iterator, is a generator
-                for chunk in chunks:
+                for made in chunks:
+                    chunk: AIMessageChunk = made.message  # type: ignore[assignment]  # declared wider
                     if text := _text(chunk):
                         yield TextDelta(text)
                     if chunk.usage_metadata:

@@ -3,11 +3,14 @@
     service      t  t t   t t  t    t   t t          tokens as they come
     handed on    t────────ttt───────ttt──────tt      the first at once, then what has come since, at most 20 times a second
 
-Nobody sees more than that, and to be woken for each token costs more than all that is done with it.
+Nobody sees more than that, and to be woken for each token costs more than all that is done with it. Where many replies are
+read at once, frames are a little longer: each update takes half a millisecond of the one interpreter that all of them share,
+and one that is short of time is late by far more than a frame.
 """
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from socket import socket
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
     from mypy_boto3_bedrock_runtime import BedrockRuntimeClient
 
 FRAME_S = 0.045
+CROWDED_FRAME_S = 0.06
+# From so many replies on.
+CROWD = 10
 
 Event = dict[str, Any]
 
@@ -62,6 +68,7 @@ class Reading:
 
     def __iter__(self) -> Iterator[Event]:
         buffer = EventStreamBuffer()
+        _reading.add(self)
         try:
             for data in self._frames():
                 buffer.add_data(data)
@@ -69,9 +76,11 @@ class Reading:
                 for event in _merged(self._parse(message) for message in buffer):
                     yield event
                     told = told or "contentBlockDelta" in event
-                if told:
-                    self._closed.wait(FRAME_S)
+                if told and not self._closed.is_set():
+                    # Not a wait for `close`: that takes several times as long to set up, and a frame is soon over.
+                    time.sleep(CROWDED_FRAME_S if len(_reading) >= CROWD else FRAME_S)
         finally:
+            _reading.discard(self)
             self._stream.close()
 
     def close(self) -> None:
@@ -129,6 +138,10 @@ class Reading:
                 return {"contentBlockDelta": body}
         parsed: Event = self._stream._parse_event(message)
         return parsed
+
+
+# What this process is reading.
+_reading: set[Reading] = set()
 
 
 def _merged(events: Iterator[Event]) -> Iterator[Event]:
