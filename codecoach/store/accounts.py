@@ -11,10 +11,10 @@ from typing import cast
 from codecoach.errors import InputRefused
 from codecoach.store import keys
 from codecoach.store.changing import change
-from codecoach.store.port import Item, Json, Table
+from codecoach.store.port import Item, Json, Key, Table
 from codecoach.store.records import from_time, to_time
 
-# A username may fail this often, then each failure locks it, twice as long as the one before.
+# A username may fail this often, then each failure locks it, twice as long as the one before; see `Accounts._counted`.
 FAILURES_PER_USERNAME = 5
 # Behind one address there may be a whole office.
 FAILURES_PER_ADDRESS = 20
@@ -22,6 +22,8 @@ FIRST_LOCK_S = 30
 LONGEST_LOCK_S = 15 * 60
 # Failures are forgotten this long after the last one.
 FAILURES_KEPT_S = 24 * 3600
+# An address counts as its username's own this long after the last good sign-in from it.
+ADDRESS_KNOWN_S = 90 * 24 * 3600
 
 _E_MAIL = re.compile(r"[^\s@\x00-\x1f\ud800-\udfff]+@[^\s@\x00-\x1f\ud800-\udfff]+")
 
@@ -116,7 +118,7 @@ class Accounts:
 
     def locked_for_s(self, username: str, address: str) -> int:
         """Seconds for which no password of this username, or from this address, may be tried; 0: it may."""
-        counters = self._table.batch_get([keys.failures(of) for of, _ in _counted(username, address)])
+        counters = self._table.batch_get([key for key, _ in self._counted(username, address)])
         ends = [cast(float, item.data["locked_until"]) for item in counters.values()]
         return max([0, *(math.ceil(end - self._clock()) for end in ends)])
 
@@ -127,22 +129,47 @@ class Accounts:
         many tries at once could slip.
         """
         now = self._clock()
-        for of, allowed in _counted(username, address):
+        for key, allowed in self._counted(username, address):
             change(
                 self._table,
-                keys.failures(of),
+                key,
                 lambda data, allowed=allowed: _one_more(data, allowed, now),  # type: ignore[misc]
                 expires_at=int(now) + FAILURES_KEPT_S,
             )
 
-    def clear_failures(self, username: str, address: str = "") -> None:
-        """Forget a username's failures after a good sign-in, and the one try that was counted for its address beforehand.
+    def clear_failures(self, username: str, address: str) -> None:
+        """After a good sign-in: forget the failures counted with it, and the one try counted for its address beforehand.
 
-        The address's other failures stay, or one good account would hide them.
+        The address's other failures stay, or one good account would hide them. From now on the username knows the address.
         """
-        self._table.delete(keys.failures(_of_username(username)))
-        for of, _ in _counted(username, address)[1:]:
-            change(self._table, keys.failures(of), _one_less, expires_at=int(self._clock()) + FAILURES_KEPT_S)
+        now = int(self._clock())
+        (own, _), *others = self._counted(username, address)
+        self._table.delete(own)
+        for key, _ in others:
+            change(self._table, key, _one_less, expires_at=now + FAILURES_KEPT_S)
+        if address:
+            known = keys.known_address(_of_username(username), address)
+            self._table.put(Item(known, {}, expires_at=now + ADDRESS_KNOWN_S))
+
+    def unlock(self, username: str) -> None:
+        """Forget all failures of a username, wherever they came from."""
+        partition = keys.failures(_of_username(username)).partition
+        while found := self._table.query(partition, "count").items:
+            for item in found:
+                self._table.delete(item.key)
+
+    def _counted(self, username: str, address: str) -> list[tuple[Key, int]]:
+        """What is counted, and how often it may fail; an unknown address ("") is not.
+
+        Failures from an address that the username has signed in from count apart from those of everywhere else: else
+        anybody in the world could keep its owner out by guessing.
+        """
+        of = _of_username(username)
+        if not address:
+            return [(keys.failures(of), FAILURES_PER_USERNAME)]
+        known = self._table.get(keys.known_address(of, address)) is not None
+        own = keys.failures_from(of, address) if known else keys.failures(of)
+        return [(own, FAILURES_PER_USERNAME), (keys.failures(f"address {address}"), FAILURES_PER_ADDRESS)]
 
 
 def _one_more(data: dict[str, Json] | None, allowed: int, now: float) -> dict[str, Json]:
@@ -154,12 +181,6 @@ def _one_more(data: dict[str, Json] | None, allowed: int, now: float) -> dict[st
 def _one_less(data: dict[str, Json] | None) -> dict[str, Json] | None:
     # Only a try that was allowed can have been good, so a lock there is the one its own count began.
     return {"count": max(0, cast(int, data["count"]) - 1), "locked_until": 0.0} if data else None
-
-
-def _counted(username: str, address: str) -> list[tuple[str, int]]:
-    """What is counted, and how often it may fail; an unknown address ("") is not."""
-    counted = [(_of_username(username), FAILURES_PER_USERNAME)]
-    return [*counted, (f"address {address}", FAILURES_PER_ADDRESS)] if address else counted
 
 
 def _of_username(username: str) -> str:

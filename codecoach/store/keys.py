@@ -4,6 +4,8 @@
     -------------------  ----------------------------------  ----------------------------------------------  --------
     accounts             <username>                          account                                         -
     failures#<hash>      count                               failed sign-ins of a username or an address     1 day
+    failures#<hash>      count#<hash>                        those of a username from an address it knows    1 day
+    failures#<hash>      known#<hash>                        the username has signed in from this address    90 days
     ticket#<hash>        ticket                              one-time ticket of a sign-in                    30 s
     sign-in#<hash>       sign-in                             sign-in of one browser: its username            days set
     revocations          latest                              changes whenever a sign-in is ended             -
@@ -64,6 +66,14 @@ def account(username: str) -> Key:
 
 def failures(of: str) -> Key:
     return Key(f"failures#{hashed(of)}", "count")
+
+
+def failures_from(of: str, address: str) -> Key:
+    return Key(failures(of).partition, f"count#{hashed(address)}")
+
+
+def known_address(of: str, address: str) -> Key:
+    return Key(failures(of).partition, f"known#{hashed(address)}")
 
 
 def ticket(secret: str) -> Key:

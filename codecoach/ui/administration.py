@@ -30,7 +30,7 @@ class Administration:
         """Give an account a new one-time password, end its sign-ins, forget its failures. Raises `InputRefused`."""
         password = one_time_password()
         self._accounts.set_password(email, hash_password(password), must_change_password=True)
-        self._accounts.clear_failures(email)
+        self._accounts.unlock(email)
         self._sign_ins.close_all(email.strip().lower())
         return password
 

@@ -120,7 +120,7 @@ def visitor_address() -> str:
     header = services().settings.client_address_header
     if header:
         return address_group(st.context.headers.get(header, "").split(",")[-1].strip())
-    return address_group(st.context.ip_address or "")
+    return address_group(str(st.context.ip_address or ""))
 
 
 def address_group(address: str) -> str:

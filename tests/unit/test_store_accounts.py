@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from codecoach.errors import InputRefused, VersionConflict
 from codecoach.store import keys
-from codecoach.store.accounts import FAILURES_KEPT_S, FAILURES_PER_ADDRESS, LONGEST_LOCK_S, Accounts
+from codecoach.store.accounts import ADDRESS_KNOWN_S, FAILURES_KEPT_S, FAILURES_PER_ADDRESS, LONGEST_LOCK_S, Accounts
 from codecoach.store.sqlite import SqliteTable
 from tests.unit.store_tables import Clock
 
@@ -142,7 +142,7 @@ def test_an_unknown_address_is_not_counted(accounts):
 
 def test_failures_are_forgotten_after_a_good_sign_in_or_a_day(accounts, clock):
     fail(accounts, 4)
-    accounts.clear_failures(ANN)
+    accounts.clear_failures(ANN, "")
     assert fail(accounts, 4) == 0
     clock.now += FAILURES_KEPT_S
     assert fail(accounts, 4) == 0
@@ -163,3 +163,39 @@ def test_a_one_time_password_is_renewed_only_while_none_was_chosen(accounts):
     assert not accounts.renew_one_time_password(ANN, "third")
     assert accounts.get(ANN).password_hash == "chosen"
     assert not accounts.renew_one_time_password("nobody@example.com", "third")
+
+
+def test_strangers_cannot_lock_out_who_signs_in_where_they_always_did(accounts):
+    accounts.record_failure(ANN, HERE)
+    accounts.clear_failures(ANN, HERE)  # a good sign-in
+    assert fail(accounts, 10, address=THERE) > 0
+    assert accounts.locked_for_s(ANN, HERE) == 0
+    assert accounts.locked_for_s(ANN, "203.0.113.9") > 0
+
+
+def test_guessing_from_an_address_that_is_known_is_slowed_down_there(accounts):
+    accounts.clear_failures(ANN, HERE)
+    assert fail(accounts, 4, address=HERE) == 0
+    assert fail(accounts, 1, address=HERE) == 30
+    assert accounts.locked_for_s(ANN, THERE) == 0
+
+
+def test_an_address_is_known_for_a_while_and_to_one_name_only(accounts, clock):
+    accounts.clear_failures(ANN, HERE)
+    fail(accounts, 5, address=THERE)
+    fail(accounts, 5, "bob@example.com", THERE)
+    assert accounts.locked_for_s(ANN, HERE) == 0
+    assert accounts.locked_for_s("bob@example.com", HERE) > 0
+    clock.now += ADDRESS_KNOWN_S
+    fail(accounts, 5, address=THERE)
+    assert accounts.locked_for_s(ANN, HERE) > 0
+
+
+def test_an_unlocked_name_is_unlocked_everywhere_and_still_knows_its_addresses(accounts):
+    accounts.clear_failures(ANN, HERE)
+    for address in (HERE, THERE):
+        assert fail(accounts, 5, address=address) > 0
+    accounts.unlock(ANN)
+    assert (accounts.locked_for_s(ANN, HERE), accounts.locked_for_s(ANN, THERE)) == (0, 0)
+    fail(accounts, 5, address=THERE)
+    assert accounts.locked_for_s(ANN, HERE) == 0
