@@ -9,7 +9,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from codecoach.ui.session import COOKIE
 
-from .conftest import PASSWORD, RunningApp, sign_in
+from .conftest import PASSWORD, WAIT_MS, RunningApp, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -28,7 +28,7 @@ def session_cookie(context: BrowserContext) -> dict | None:
 
 def wait_for_cookie(page: Page, present: bool) -> None:
     """The browser fetches its cookie in the background; half of these tests reload right after."""
-    for _ in range(100):
+    for _ in range(WAIT_MS // 50):
         if (session_cookie(page.context) is not None) == present:
             return
         page.wait_for_timeout(50)
@@ -93,6 +93,8 @@ def test_signing_out_ends_every_tab_and_a_copied_cookie(app, ann, signed_in, con
     stolen = thief.new_page()
     stolen.goto(app.url)
     sign_in_form(stolen)
+    for page in (signed_in, tab, stolen):
+        expect(page.get_by_role("button", name=ann)).to_have_count(0)
     thief.close()
 
 
@@ -105,7 +107,7 @@ def test_one_can_sign_in_again_where_one_has_signed_out(app, ann, signed_in):
     signed_in_as(signed_in, ann)
     wait_for_cookie(signed_in, present=True)
     signed_in.reload()
-    signed_in_as(signed_in, ann)
+    expect(signed_in.get_by_role("button", name=ann)).to_be_visible()
 
 
 def test_a_new_password_signs_out_the_other_browsers_and_not_this_one(app, page, chromium):

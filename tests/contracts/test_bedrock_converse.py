@@ -157,9 +157,11 @@ def test_a_model_that_sees_is_given_the_image(bedrock, runtime):
     assert bedrock.requests[0].turns[0].blocks[1] == Attachment("image", "png", b"\x89PNG")
 
 
-def test_a_profile_and_an_arn_name_their_model(runtime):
-    converse(runtime, model="us.anthropic.claude-sonnet-5-5")
-    converse(runtime, model=f"arn:aws:bedrock:us-east-1::foundation-model/{CLAUDE_3}")
+def test_a_profile_and_an_arn_name_their_model(bedrock, runtime):
+    named = ["us.anthropic.claude-sonnet-5-5", f"arn:aws:bedrock:us-east-1::foundation-model/{CLAUDE_3}"]
+    for model in named:
+        assert converse(runtime, model=model)["output"]["message"]["role"] == "assistant"
+    assert [request.model_id for request in bedrock.requests] == named
 
 
 REFUSED = {

@@ -58,6 +58,7 @@ import time; time.sleep(0.3)
 """
     for _ in range(5):
         ended = result(runner, request(source))
+        assert ended.status is RunStatus.OK, ended
         assert all(b"root:" not in file.content for file in ended.files)
 
 

@@ -168,8 +168,10 @@ def test_the_right_version_is_replaced_and_deleted(table):
 
 
 def test_deleting_what_is_not_there_is_no_error(table):
+    put(table, "other")
     table.delete(KEY)
     table.delete(KEY, expected_version=0)
+    assert sorts(table.query("p")) == ["other"]
 
 
 def test_deleting_on_condition_that_nothing_is_there_conflicts_with_something(table):
@@ -258,7 +260,9 @@ def test_a_transaction_does_nothing_where_one_condition_fails(table, condition):
 
 
 def test_an_empty_transaction_does_nothing(table):
+    put(table, "s")
     table.transact([])
+    assert sorts(table.query("p")) == ["s"]
 
 
 def test_a_transaction_has_at_most_100_operations(table):

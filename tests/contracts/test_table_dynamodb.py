@@ -199,6 +199,7 @@ def test_a_transaction_that_met_another_is_tried_again(stubbed):
     cancelled(stubber, "ThrottlingError", "None")
     stubber.add_response("transact_write_items", {})
     table.transact([Delete(KEY), Delete(Key("p", "t"))])
+    stubber.assert_no_pending_responses()
 
 
 def test_a_condition_that_failed_is_not_tried_again(stubbed):

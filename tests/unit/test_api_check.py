@@ -224,7 +224,9 @@ def test_the_example_of_all_examples():
 @pytest.mark.parametrize("fault", FAULTS, ids=list(FAULTS))
 @pytest.mark.parametrize("language", Language)
 def test_every_finding_can_be_told(fault, language):
-    for finding in findings(FAULTS[fault][0]):
+    found = findings(FAULTS[fault][0])
+    assert found
+    for finding in found:
         assert finding.name in tell(language, finding.notice)
 
 

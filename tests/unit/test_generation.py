@@ -100,6 +100,7 @@ def test_text_is_stored_while_the_reply_goes_on(running, model, conversations):
 def test_a_silent_reply_shows_that_its_writer_lives(running, conversations):
     first = stored(conversations, running).updated_at
     eventually(lambda: stored(conversations, running).updated_at > first)
+    assert stored(conversations, running).state is MessageState.STREAMING
 
 
 def test_stop_keeps_what_has_come_and_hangs_up(running, model, conversations):

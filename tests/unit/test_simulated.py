@@ -122,8 +122,10 @@ def test_a_reset_brings_the_seed_back(simulated):
 
 def test_a_released_session_listens_no_more(simulated):
     port = simulated.endpoint("gone").port
+    assert listens(port)
     simulated.release("gone")
     wait_until_closed(port)
+    assert not listens(port)
     simulated.release("never seen")
 
 
@@ -196,9 +198,12 @@ def test_of_too_many_sessions_the_one_unused_for_longest_ends(nursery):
 
 def test_an_idle_session_ends(nursery):
     port = nursery.open("a")["port"]
+    nursery.tidy()
+    assert listens(port)
     nursery._idle_s = 0
     nursery.tidy()
     wait_until_closed(port)
+    assert not listens(port)
 
 
 def test_everything_ends_when_the_app_is_killed():
