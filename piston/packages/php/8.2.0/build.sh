@@ -22,7 +22,8 @@ ln -s "$(cd "$PREFIX/usr/bin" && echo php[0-9].[0-9])" "$PREFIX/usr/bin/php"
 
 missing=$(install_sdk)
 if [ -n "$missing" ]; then echo "$missing" | tee "$PREFIX/SDK_MISSING"; fi
-cp -R sdk "$PREFIX/sdk"
+install -D -m 644 aws.php "$PREFIX/sdk/aws.php"
+install -D -m 644 autoload.php "$PREFIX/sdk/vendor/autoload.php"
 
 mount=${MOUNT:-$PREFIX}
 modules=$(cd "$PREFIX" && echo usr/lib/php/20*)
