@@ -26,8 +26,12 @@ from codecoach.ui.session import t
 # Each edit sends the whole file.
 MAX_CHARS: Final = 200_000
 _SCOPE: Final = "code-editor"
-_MIN_LINES: Final = 14
+_MIN_LINES: Final = 18
 _MAX_LINES: Final = 32
+# Without an edge nobody sees where the editor ends, on a white page least of all.
+_STYLE: Final = f"""<style>
+.st-key-{_SCOPE} iframe {{ box-sizing: border-box; border: 1px solid rgba(128, 128, 128, .35); border-radius: 8px; }}
+</style>"""
 
 
 def code_editor(text: str, mode: str, key: str) -> None:
@@ -35,6 +39,7 @@ def code_editor(text: str, mode: str, key: str) -> None:
 
     key  names the text being edited: another key shows `text`, the same one keeps what was typed and ignores `text`
     """
+    st.html(_STYLE)
     with st.container(key=_SCOPE):
         st_ace(
             value=text,

@@ -8,6 +8,10 @@ export default function ({ data, setTriggerValue }) {
     const editor = inner?.document?.querySelector(".ace_editor")?.env?.editor;
     if (!editor) return;
     frame.title = data.label;
+    if (inner.document.body.style.margin !== "0px") {
+      inner.document.body.style.margin = "0px"; // the frame's own border is the editor's edge
+      editor.resize();
+    }
     inner.document.documentElement.style.colorScheme = data.dark ? "dark" : "light"; // of the scroll bars
     if (inner.codecoach) inner.codecoach.run = () => setTriggerValue("run", Date.now());
     else inner.codecoach = link(inner, editor, () => setTriggerValue("run", Date.now()));

@@ -60,7 +60,7 @@ def draw_header(owner: str, conversation: Conversation | None) -> None:
 
 def draw_empty(owner: str, conversation: Conversation | None) -> None:
     """Draw what stands where there are no messages yet: the choice of assistant, and examples to begin with."""
-    st.title(t("chat.welcome"))
+    st.title(t("chat.welcome"), anchor=False)
     if conversation is None:
         _draw_assistants()
     st.caption(t("chat.try"))

@@ -77,7 +77,8 @@ def _row(line: Line) -> str:
     return f'<tr class="{line.kind}">{cells}<td class="s">{sign}</td><td class="t">{html.escape(line.text) or " "}</td></tr>'
 
 
-# Half-transparent colours sit well on light and dark alike; signs say the same without colour.
+# Half-transparent colours sit well on light and dark alike; signs say the same without colour. On a narrow screen a line is
+# broken anywhere: broken at its spaces, it would leave its indentation behind on a line of its own.
 _STYLE: Final = """
 .cc-diff { overflow: auto; max-height: 26rem; border: 1px solid rgba(128, 128, 128, .35); border-radius: 8px; }
 .cc-diff table { border-collapse: collapse; width: 100%; font: .82rem/1.5 ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
@@ -85,6 +86,7 @@ _STYLE: Final = """
 .cc-diff .n { text-align: right; opacity: .55; user-select: none; width: 1%; }
 .cc-diff .s { user-select: none; width: 1%; }
 .cc-diff .t { white-space: pre-wrap; overflow-wrap: anywhere; tab-size: 4; }
+@media (max-width: 640px) { .cc-diff td { padding: 0 .3rem; } .cc-diff .t { word-break: break-all; } }
 .cc-diff .added { background: rgba(46, 160, 67, .18); }
 .cc-diff .removed { background: rgba(248, 81, 73, .16); }
 .cc-diff .skipped td { text-align: center; opacity: .6; background: rgba(128, 128, 128, .12); }

@@ -20,7 +20,7 @@ _FILE_NAME: Final = re.compile(r"(?!.*(?:^|/)\.{1,2}(?:/|$))[\w.-]+(?:/[\w.-]+){
 
 def draw_empty(owner: str) -> None:
     """Draw what stands where no program is open."""
-    st.title(t("editor.welcome"))
+    st.title(t("editor.welcome"), anchor=False)
     st.markdown(t("editor.begin"))
     with st.container(horizontal=True, gap="small"):
         for language in languages.LANGUAGES:

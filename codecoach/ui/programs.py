@@ -110,7 +110,7 @@ def name_for(code: str, otherwise: str) -> str:
 
 def draw_list(owner: str, current: Program | None) -> None:
     """Draw the list, newest first, and what begins a new program."""
-    with page.sidebar(), notices.guard():
+    with notices.guard(), page.sidebar():  # what is wrong is told on the page: a sidebar may be put away
         labels = {language.id: language.label for language in languages.LANGUAGES}
         chosen = st.menu_button(
             t("editor.new"),

@@ -46,7 +46,7 @@ def show(conversation_id: str | None) -> None:
 
 def draw(owner: str, current: Conversation | None) -> None:
     """Draw the list: newest first, page by page, or what a search finds."""
-    with page.sidebar(), notices.guard():
+    with notices.guard(), page.sidebar():  # what is wrong is told on the page: a sidebar may be put away
         st.button(t("chat.new"), icon=":material/add_comment:", on_click=_begin, key="chat:new", width="stretch")
         words = st.text_input(
             t("chat.search"),

@@ -1,10 +1,14 @@
 """Nothing leaves its place, however wide a table, however long a list, however narrow the screen."""
 
+from datetime import UTC, datetime
+
 import pytest
 from playwright.sync_api import Page, expect
 
+from codecoach.chat.messages import Message, Role
 from codecoach.services import DATABASE
 from codecoach.store.conversations import Conversations
+from codecoach.store.programs import Programs, SourceFile
 from codecoach.store.sqlite import SqliteTable
 
 from .conftest import RunningApp, sign_in
@@ -58,3 +62,25 @@ def test_on_a_narrow_screen_the_sidebar_is_put_away_when_something_is_opened_fro
         entry = page.get_by_role("button", name=title)
         entry.click()
         expect(entry).not_to_be_in_viewport()
+
+
+def test_on_a_narrow_screen_a_program_and_its_correction_stay_inside_the_page(app, page):
+    user = app.add_account("narrow@example.com")
+    long_line = f"print('{'long ' * 40}')"
+    table = SqliteTable(app.data_dir / DATABASE)
+    program = Programs(table).create(user, "python", (SourceFile("main.py", f"{long_line}\nprint(1 / 0)\n"),))
+    corrected = f"Divide by one.\n\n```python\n{long_line}\n{' ' * 60}\nprint(1 / 1)\n```"
+    messages = Conversations(table)
+    messages.save(
+        program.id, Message(messages.new_message_id(), Role.ASSISTANT, corrected, datetime.now(UTC), model_id="a.model")
+    )
+    table.close()
+    page.set_viewport_size({"width": 420, "height": 900})
+    page.goto(f"{app.url}/Editor?p={program.id}")
+    sign_in(page, user)
+    expect(page.locator(".cc-diff")).to_be_visible()
+    expect(page.frame_locator(".st-key-code-editor iframe").locator(".ace_content").first).to_be_visible()
+    for part in (".cc-diff", ".st-key-code-editor iframe", '[data-testid="stMainBlockContainer"]'):
+        right_px = page.locator(part).evaluate("part => part.getBoundingClientRect().left + part.scrollWidth")
+        assert right_px <= 420
+    expect(page.get_by_role("button", name="Apply")).to_be_visible()

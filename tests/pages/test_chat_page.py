@@ -266,6 +266,15 @@ def test_a_dead_store_is_said_once_and_nothing_is_offered_that_needs_it(services
     assert "Hello" in texts(test)
 
 
+def test_a_dead_store_is_told_on_the_page_and_not_in_a_sidebar_that_may_be_put_away(services, sid):
+    test = chat(sid)
+    lose_store(services)
+    test.run()
+    assert not test.exception
+    assert len(test.error) == len(test.main.error) == 1
+    assert not test.sidebar.error
+
+
 def test_a_session_holds_no_more_of_ended_runs_than_its_bound():
     def record(chars: int) -> RunRecord:
         return RunRecord("1", datetime.now(UTC), "python", "ok", 0, None, "x" * chars, "", False, 0.1)
