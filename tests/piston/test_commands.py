@@ -37,7 +37,7 @@ def run_json(*words, code=0):
 def test_the_module_runs_and_lists_its_commands():
     ended = subprocess.run([sys.executable, "-m", "piston", "--help"], cwd=ROOT, capture_output=True, text=True)
     assert ended.returncode == 0
-    for command in ("build", "index", "mirror", "serve"):
+    for command in ("build", "index", "mirror", "publish", "serve", "list", "install", "uninstall"):
         assert command in ended.stdout
 
 
