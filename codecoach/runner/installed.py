@@ -4,7 +4,7 @@
     <cache_dir>/runtimes/<language>-<hash>/    what its build.sh made, and runtime.json
 
 `<hash>` is of all files of the package, so that a changed package is built again and a runtime never changes in place.
-runtime.json  {"version": "3.11.2", "sdk": "boto3 1.44.4", "environment": {"PATH": "..."}}
+runtime.json  {"version": "3.11.2", "sdk": "boto3 1.44.4", "environment": {"PATH": "..."}, "compiles": false}
 """
 
 import hashlib
@@ -53,6 +53,7 @@ class Installed:
     mount        where the program finds it
     environment  variables it needs, complete
     sdk_missing  why it was built without its AWS SDK; empty where it has one or there is none
+    compiles     it has a `compile` script, which runs before `run` and leaves beside the program's files what that needs
     """
 
     folder: str
@@ -61,6 +62,7 @@ class Installed:
     sdk: str = ""
     environment: dict[str, str] = field(default_factory=dict)
     sdk_missing: str = ""
+    compiles: bool = False
 
 
 @cache

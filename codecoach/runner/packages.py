@@ -98,7 +98,8 @@ def build(
     """
     _run_build(package, place, report, variables or {})
     version, sdk, sdk_missing = (_noted(place / name) for name in ("VERSION", "SDK", "SDK_MISSING"))
-    return Installed(place.name, package.mount, version, sdk, _environment(package, place), sdk_missing)
+    compiles = (place / "compile").exists()
+    return Installed(place.name, package.mount, version, sdk, _environment(package, place), sdk_missing, compiles)
 
 
 def _run_build(package: Package, place: Path, report: Report | None, more: Mapping[str, str]) -> None:

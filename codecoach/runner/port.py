@@ -33,6 +33,7 @@ class Limits:
     timeout_s: float = 30.0
     compile_timeout_s: float = 120.0
     memory_bytes: int = 1024 * 1024 * 1024
+    compile_memory_bytes: int = 2 * 1024 * 1024 * 1024
     output_bytes: int = 1024 * 1024
     file_bytes: int = 8 * 1024 * 1024
     files: int = 64

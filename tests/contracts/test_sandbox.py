@@ -248,7 +248,7 @@ mount --bind "$1" /mnt/repo; mount --bind "$2" /mnt/cache; mount --bind "$3" /mn
 cd /mnt/repo
 export HOME=/tmp TEST_CACHE_DIR=/mnt/cache PYTHONPATH=/mnt/site PYTHONDONTWRITEBYTECODE=1
 exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all /usr/bin/python3 -m pytest -q -p no:cacheprovider \\
-    -p no:xdist tests/contracts/test_sandbox.py tests/contracts/test_sandbox_hostile.py --junit-xml=/dev/null -W ignore::pytest.PytestConfigWarning
+    -p no:xdist tests/contracts/test_sandbox.py tests/contracts/test_sandbox_hostile.py tests/contracts/test_sandbox_compile.py --junit-xml=/dev/null -W ignore::pytest.PytestConfigWarning
 """
 
 

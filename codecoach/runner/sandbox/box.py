@@ -4,12 +4,9 @@ import os
 from collections.abc import Iterable, Mapping
 
 from codecoach.runner.port import File
+from codecoach.runner.sandbox.collect import is_executable
 
 BOX = "/box"
-MB = 1024 * 1024
-DISK_BYTES = {"box": 64 * MB, "tmp": 64 * MB, "dev/shm": 16 * MB}
-"""Sizes of the three places a program can write to."""
-
 UID = 1000  # inside; any will do, many programs dislike 0
 GATE = 'echo; read -r _; exec "$@"'
 """Runs before the program: says that the sandbox stands, then waits for a line on stdin.
@@ -45,6 +42,11 @@ class Descriptors:
         os.lseek(fd, 0, os.SEEK_SET)
         return fd
 
+    def duplicate(self, fd: int) -> int:
+        """A descriptor for the same open file."""
+        self.fds.append(os.dup(fd))
+        return self.fds[-1]
+
     def close(self) -> None:
         for fd in self.fds:
             os.close(fd)
@@ -52,23 +54,28 @@ class Descriptors:
 
 
 def command(
+    status_fd: int,
+    descriptors: Descriptors,
     *,
     program: Iterable[str],
     files: Iterable[File],
+    products: Mapping[str, int],
     system_files: Mapping[str, bytes],
     mounts: Mapping[str, str],
     environment: Mapping[str, str],
+    disk_bytes: Mapping[str, int],
     seccomp: bytes,
-    status_fd: int,
-    descriptors: Descriptors,
 ) -> list[str]:
     """The bubblewrap command line of a sandbox.
 
+    status_fd     bubblewrap writes the process id of the sandbox's init there
+    descriptors   gets what bubblewrap must inherit
     program       command and arguments, inside
     files         go into the working folder
+    products      so do these, name -> open file
     system_files  read-only files elsewhere, path -> content
     mounts        read-only folders of this machine, path inside -> path here
-    status_fd     bubblewrap writes the process id of the sandbox's init there
+    disk_bytes    sizes of the places it can write to, by path without the leading slash
     """
     words = ["bwrap", *_namespaces()]
     for name, value in {**_BASE_ENVIRONMENT, **environment}.items():
@@ -77,9 +84,14 @@ def command(
     for inside, here in mounts.items():
         words += ["--ro-bind", here, inside]
     words += ["--proc", "/proc", "--dev", "/dev"]
-    for place, size in DISK_BYTES.items():
+    for place, size in disk_bytes.items():
         words += ["--perms", "0700" if place == "box" else "1777", "--size", str(size), "--tmpfs", f"/{place}"]
+    for name, fd in products.items():
+        mode = "0755" if is_executable(fd) else "0644"
+        words += ["--perms", mode, "--file", str(descriptors.duplicate(fd)), f"{BOX}/{name}"]
     for file in files:
+        if file.name in products:
+            continue  # compiling has changed it
         words += ["--perms", "0644", "--file", str(descriptors.holding(file.content)), f"{BOX}/{file.name}"]
     # bubblewrap's own / and /dev are tmpfs without a size: they must not be writable.
     words += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", BOX]

@@ -48,6 +48,25 @@ def status(end: End, seen: Circumstances) -> RunStatus:
     return RunStatus.SIGNAL if end.signal else RunStatus.FAILED
 
 
+def status_of_compiling(how: RunStatus) -> RunStatus:
+    """Whatever else ended a compiler, it did not compile."""
+    return RunStatus.COMPILE_FAILED if how in (RunStatus.FAILED, RunStatus.SIGNAL, RunStatus.OK) else how
+
+
+def reason_of_compiling(how: RunStatus, end: End, limits: Limits) -> Notice | None:
+    """The sentence for a run that ended with compiling."""
+    match how:
+        case RunStatus.COMPILE_FAILED:
+            code = end.exit_code if end.exit_code is not None else 128 + (end.signal or 0)
+            return Notice("run.compile_failed", {"code": code})
+        case RunStatus.TIMEOUT:
+            return Notice("run.compile_timeout", {"seconds": f"{limits.compile_timeout_s:g}"})
+        case RunStatus.MEMORY:
+            return Notice("run.compile_memory", {"megabytes": limits.compile_memory_bytes // _MB})
+        case _:
+            return reason(how, end, limits, limits.compile_timeout_s)
+
+
 def reason(how: RunStatus, end: End, limits: Limits, timeout_s: float) -> Notice | None:
     """The sentence; None for OK."""
     match how:

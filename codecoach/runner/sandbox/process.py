@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from codecoach.runner.port import Limits
 from codecoach.runner.sandbox import exits
-from codecoach.runner.sandbox.box import DISK_BYTES, Descriptors
-from codecoach.runner.sandbox.usage import Disk, descendants
+from codecoach.runner.sandbox.bounds import Bounds
+from codecoach.runner.sandbox.box import Descriptors
+from codecoach.runner.sandbox.usage import descendants
 
 SPARE_UID = 64400
 """The user that sandboxes of a root launcher run as; from the range that Debian leaves to local administration."""
@@ -86,14 +86,16 @@ class SandboxProcess:
         self.program = descendants(self.init)[0]
         self._pidfds["program"] = os.pidfd_open(self.program)
 
-    def bound(self, limits: Limits, timeout_s: float) -> None:
+    def bound(self, most: Bounds) -> None:
         """Set the limits that the kernel keeps per process, on the waiting program; its children inherit them."""
         cores = os.cpu_count() or 1
-        cpu_s = int(timeout_s * cores) + 2  # the watcher's clock ends a run long before; this holds if it could not
-        bounds = {
+        cpu_s = (
+            int(most.timeout_s * cores) + 2
+        )  # the watcher's clock ends a run long before; this holds if it could not
+        limits = {
             resource.RLIMIT_CORE: 0,
-            resource.RLIMIT_NOFILE: 256,
-            resource.RLIMIT_FSIZE: DISK_BYTES["box"],
+            resource.RLIMIT_NOFILE: most.open_files,
+            resource.RLIMIT_FSIZE: max(most.disk_bytes.values()),
             resource.RLIMIT_CPU: cpu_s,
             resource.RLIMIT_MEMLOCK: 65536,
             resource.RLIMIT_MSGQUEUE: 0,
@@ -101,18 +103,15 @@ class SandboxProcess:
             resource.RLIMIT_RTPRIO: 0,
             resource.RLIMIT_NICE: 0,
             # Counted per user namespace: of this sandbox alone.
-            resource.RLIMIT_NPROC: limits.processes + SPARE_TASKS,
+            resource.RLIMIT_NPROC: most.processes + SPARE_TASKS,
         }
         with _as_spare_user():
-            for name, value in bounds.items():
-                _, most = resource.prlimit(self.program, name)
-                bound = value if most == resource.RLIM_INFINITY else min(value, most)
+            for name, value in limits.items():
+                _, highest = resource.prlimit(self.program, name)
+                bound = value if highest == resource.RLIM_INFINITY else min(value, highest)
                 resource.prlimit(self.program, name, (bound, bound))
         niceness = os.getpriority(os.PRIO_PROCESS, 0) + NICENESS
         os.setpriority(os.PRIO_PROCESS, self.program, min(niceness, _NICEST))
-
-    def disk(self) -> Disk:
-        return Disk(self.init)
 
     def release(self) -> None:
         """Open the gate."""

@@ -1,14 +1,10 @@
 """What a running sandbox uses, read from /proc; works without any control group."""
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TextIO
-
-from codecoach.runner.sandbox.box import DISK_BYTES
-
-INODES = 4096
-"""Files, folders and links that a program may have at a time: an empty file takes kernel memory but no disk space."""
 
 _PAGE = os.sysconf("SC_PAGESIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -124,11 +120,11 @@ def _children(pid: int) -> list[int]:
 class Disk:
     """The three writable places of a sandbox, by descriptors that outlive it."""
 
-    def __init__(self, init: int) -> None:
+    def __init__(self, init: int, disk_bytes: Mapping[str, int]) -> None:
         """Open them; OSError where one of them is not the tmpfs of its size that it should be."""
         self.fds: dict[str, int] = {}
         try:
-            for place, size in DISK_BYTES.items():
+            for place, size in disk_bytes.items():
                 fd = os.open(f"/proc/{init}/root/{place}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
                 self.fds[place] = fd
                 status = os.fstatvfs(fd)
