@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_bedrock_runtime import BedrockRuntimeClient
 
 FRAME_S = 0.045
-CROWDED_FRAME_S = 0.06
+CROWDED_FRAME_S = 0.05
 # From so many replies on.
 CROWD = 10
 

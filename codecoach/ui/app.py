@@ -5,6 +5,7 @@ import gc
 import importlib
 import logging
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 MIDDLEWARE: Final = [Middleware(SafeHeaders)]
 COLLECT_EVERY_S: Final = 20.0
+# While replies are written, which a collection would hold up for all, it is put off for so long at most.
+COLLECT_LATEST_S: Final = 120.0
 # Imports hold the interpreter; the page of whoever opened the address at once goes first.
 WARM_AFTER_S: Final = 2.0
 
@@ -88,6 +91,10 @@ async def _collect_garbage() -> None:
 
     The youngest generations go often and cheaply by themselves; this is the full one, with the imports frozen out of it.
     """
+    collected_at = time.monotonic()
     while True:
         await asyncio.sleep(COLLECT_EVERY_S)
-        gc.collect()
+        waited_s = time.monotonic() - collected_at
+        if waited_s > COLLECT_LATEST_S or not session.services().generations.running():
+            gc.collect()
+            collected_at = time.monotonic()
