@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(
         default_factory=lambda: _home("XDG_DATA_HOME", ".local/share"),
-        description="Folder of what must be kept: the SQLite file, the secret of the session cookies.",
+        description="Folder of what must be kept: the SQLite file.",
     )
     cache_dir: Path = Field(
         default_factory=lambda: _home("XDG_CACHE_HOME", ".cache"),
