@@ -69,12 +69,14 @@ class Standin:
     frames_after_init: int = 0
     jobs: list[str] = field(default_factory=list)
     boxes: set[str] = field(default_factory=set)
+    processes: list[subprocess.Popen] = field(default_factory=list)
 
 
 class Box:
     """One job's box and its processes."""
 
-    def __init__(self, package: "Package", shared: Path, request: dict) -> None:
+    def __init__(self, package: "Package", shared: Path, request: dict, processes: list[subprocess.Popen]) -> None:
+        self._processes = processes
         self.folder = Path(tempfile.mkdtemp(prefix="box-"))
         self.package = package
         self._shared = shared
@@ -102,6 +104,7 @@ class Box:
             stderr=subprocess.PIPE,
             pass_fds=[write_fd],
         ) as process:
+            self._processes.append(process)
             os.close(write_fd)
             over = threading.Event()
             watcher = threading.Thread(target=self._watch, args=(process, began + timeout_ms / 1000, over))
@@ -245,7 +248,7 @@ class _Engine:
         stdin = None if interactive else f"{request.get('stdin', '')}\n".encode()
         stages = {}
         with self._places:
-            box = Box(package, self._shared, request)
+            box = Box(package, self._shared, request, self._standin.processes)
             self._standin.jobs.append(package.language)
             self._standin.boxes.add(str(box.folder))
             try:
@@ -276,7 +279,7 @@ class _Engine:
         return {**ended, **texts, "output": texts["stdout"] + texts["stderr"]}
 
 
-def _app(engine: _Engine, standin: Standin, packages: list[Package]) -> Starlette:
+def _app(engine: _Engine, standin: Standin, packages: list[Package], websocket: bool) -> Starlette:
     async def runtimes(_: Request) -> Response:
         return JSONResponse([package.listed for package in packages])
 
@@ -299,7 +302,10 @@ def _app(engine: _Engine, standin: Standin, packages: list[Package]) -> Starlett
         loop, messages = asyncio.get_running_loop(), asyncio.Queue()
 
         def work() -> None:
-            say = lambda message: loop.call_soon_threadsafe(messages.put_nowait, message)  # noqa: E731
+            def say(message: dict[str, object] | None) -> None:
+                with suppress(RuntimeError):  # the server has ended, and with it everything that this job was for
+                    loop.call_soon_threadsafe(messages.put_nowait, message)
+
             engine.execute(asked, say, True)
             say(None)
 
@@ -318,7 +324,7 @@ def _app(engine: _Engine, standin: Standin, packages: list[Package]) -> Starlett
                 standin.frames_after_init += 1
 
     routes = [Route("/api/v2/runtimes", runtimes), Route("/api/v2/execute", execute, methods=["POST"])]
-    return Starlette(routes=[*routes, WebSocketRoute("/api/v2/connect", connect)])
+    return Starlette(routes=[*routes, WebSocketRoute("/api/v2/connect", connect)] if websocket else routes)
 
 
 @contextmanager
@@ -347,11 +353,15 @@ def served(app: Starlette, port: int = 0) -> Iterator[str]:
 
 
 @contextmanager
-def standing_in(*packages: Package, limits: Limits | None = None) -> Iterator[Standin]:
+def standing_in(*packages: Package, limits: Limits | None = None, websocket: bool = True) -> Iterator[Standin]:
     """A stand-in that has these packages."""
     with tempfile.TemporaryDirectory() as shared:
         Path(shared).chmod(0o1777)
         standin = Standin("", limits or Limits())
         engine = _Engine(standin, list(packages), Path(shared))
-        with served(_app(engine, standin, list(packages))) as standin.url:
-            yield standin
+        try:
+            with served(_app(engine, standin, list(packages), websocket)) as standin.url:
+                yield standin
+        finally:
+            for process in standin.processes:
+                process.kill()

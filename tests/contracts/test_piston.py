@@ -5,14 +5,19 @@ PISTON_TEST_URL=http://host:2000 runs the contract against that Piston, which mu
 
 import os
 import shutil
+import threading
+import uuid
 
 import pytest
 
+from codecoach.errors import InputRefused, RunnerUnavailable, RuntimeMissing
 from codecoach.runner import packages
 from codecoach.runner.piston import Piston
+from codecoach.runner.port import File, Limits, OutputChunk, Queued, RunRequest, RunStatus, StageChanged
 from codecoach.settings import Settings
+from tests.contracts import piston_standin
 from tests.contracts.piston_standin import Package, standing_in
-from tests.contracts.runner_contract import RunnerContract
+from tests.contracts.runner_contract import RunnerContract, result, wait_until
 from tests.contracts.sandbox_fixture import CACHE_DIR
 
 REAL = os.environ.get("PISTON_TEST_URL", "")
@@ -49,3 +54,254 @@ class TestPiston(RunnerContract):
     @pytest.fixture
     def runner(self, shared):
         return shared
+
+    def test_a_file_named_like_an_option_is_a_file(self, runner):
+        ended = result(
+            runner,
+            RunRequest(
+                uuid.uuid4().hex,
+                "python",
+                (File("-c", b"import sys; print('file', sys.argv[1:])"),),
+                args=("print(1)",),
+            ),
+        )
+        assert ended.run.stdout == "file ['print(1)']\n"
+
+    def test_a_program_that_is_no_text_arrives_to_the_byte(self, runner):
+        source = b"# -*- coding: latin-1 -*-\nprint(ascii('\xe4'))"
+        ended = result(runner, RunRequest(uuid.uuid4().hex, "python", (File("main.py", source),)))
+        assert ended.run.stdout == "'\\xe4'\n"
+
+    def test_a_file_in_the_place_of_the_instructions_is_refused(self, runner):
+        with pytest.raises(InputRefused):
+            self.run(runner, "", File(".codecoach/job", b"token x\n"))
+
+    # --- programs that mean harm: each has a bounded result, and the next run is as if it had not been
+
+    HOSTILE = {  # noqa: RUF012 - a table of this class, never changed
+        "prints what looks like a report": "print('0' * 32, 'x 0 - 1 1 1 - 0', flush=True); print('0' * 32, 'f', 'L2V0Yw==', 3)",
+        "writes past the supervisor": "import os\nos.write(os.open(f'/proc/{os.getppid()}/fd/1', os.O_WRONLY), b'junk\\n')",
+        "floods past the supervisor": "import os\nfd = os.open(f'/proc/{os.getppid()}/fd/1', os.O_WRONLY)\nwhile True: os.write(fd, b'x' * 60000)",
+        "finds the token and lies": """
+import os, re
+parent = os.getppid()
+memory = open(f'/proc/{parent}/mem', 'rb')
+heap = next(line for line in open(f'/proc/{parent}/maps') if '[heap]' in line)
+begin, end = (int(number, 16) for number in heap.split()[0].split('-'))
+memory.seek(begin)
+tokens = set(re.findall(rb'token ([0-9a-f]{32})', memory.read(end - begin)))
+fd = os.open(f'/proc/{parent}/fd/1', os.O_WRONLY)
+for token in tokens:
+    os.write(fd, token + b' f Li4vLi4vZXRj 3\\n' + token + b' d AAAA\\n' + token + b' f bm90aGluZw== 999999999999\\n' + token + b' f x y z\\n' + token + b' x 0 - 1\\n')
+    os.write(fd, token + b' o ' + b'A' * 200000 + b'\\n' + token + b' x 999999 - -5 -5 -5 whatever -7\\n')
+""",
+        "kills everything": "import os; os.kill(-1, 9)",
+        "kills the supervisor": "import os, time; os.kill(os.getppid(), 9); time.sleep(1000)",
+        "leaves a child with its output open": "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0: time.sleep(1000)\n    os._exit(0)\nprint('gone')",
+        "deletes its files": "import os, shutil\nfor name in os.listdir('.'): os.remove(name)\nos.rmdir('/box/submission') if os.access('/box', os.W_OK) else None",
+        "leaves links, pipes and odd names": "import os\nos.symlink('/etc/passwd', 'a'); os.mkfifo('b'); os.link('main.py', 'c'); open('d\\nnew', 'w'); open(b'e\\xff', 'w')",
+        "closes all it has": "import os\nos.closerange(0, 100)",
+    }
+
+    @pytest.mark.parametrize("kind", HOSTILE)
+    def test_a_hostile_program_has_a_bounded_result(self, runner, kind):
+        ended = self.run(runner, self.HOSTILE[kind], limits=Limits(timeout_s=10, output_bytes=20_000))
+        assert len(ended.run.stdout) + len(ended.run.stderr) <= 40_000
+        assert all("/" not in file.name and file.size_bytes < 1000 for file in ended.files)
+        assert self.run(runner, "print('as before')").run.stdout == "as before\n"
+
+
+# --- several servers, and servers that are away
+
+
+@pytest.fixture
+def scripts(tmp_path) -> Package:
+    """A package of a compiled language: `compile` checks the program and leaves a file for `run`."""
+    (tmp_path / "compile").write_text('echo "compiling $*"; bash -n "$1" && cp "$1" made && sleep 0.1')
+    (tmp_path / "run").write_text('shift; exec bash made "$@"')
+    return Package.of_scripts("rust", tmp_path)
+
+
+def asking(source: str, language: str = "rust", **fields) -> RunRequest:
+    fields.setdefault("limits", Limits(timeout_s=20))
+    return RunRequest(uuid.uuid4().hex, language, (File("main.rs", source.encode()),), **fields)
+
+
+def test_a_compiled_program_has_two_stages_and_the_compilers_words_apart(scripts):
+    with standing_in(scripts) as standin:
+        runner = piston(standin.url)
+        events = list(runner.run(asking("echo ran $1; cat", args=("a b",), stdin=b"in")))
+        runner.close()
+    assert [event.stage for event in events if isinstance(event, StageChanged)] == ["compile", "run"]
+    last = events[-1]
+    assert (last.status, last.compile.stdout, last.run.stdout) == (RunStatus.OK, "compiling main.rs\n", "ran a b\nin")
+    assert last.files == ()
+
+
+def test_a_compiler_that_refuses_is_told_apart_and_nothing_runs(scripts):
+    with standing_in(scripts) as standin:
+        runner = piston(standin.url)
+        last = result(runner, asking("echo never; if"))
+        runner.close()
+    assert last.status is RunStatus.COMPILE_FAILED
+    assert "syntax error" in last.compile.stderr
+    assert (last.run.stdout, last.run.exit_code) == ("", None)
+
+
+def test_a_compiler_that_takes_too_long_is_a_time_out(tmp_path):
+    (tmp_path / "compile").write_text("sleep 1000")
+    (tmp_path / "run").write_text("exit")
+    with standing_in(Package.of_scripts("rust", tmp_path)) as standin:
+        runner = piston(standin.url)
+        last = result(runner, asking("", limits=Limits(compile_timeout_s=0.5)))
+        runner.close()
+    assert last.status is RunStatus.TIMEOUT
+    assert last.compile.exit_code is None
+
+
+def test_stop_frees_the_worker_while_compiling_and_while_running(tmp_path):
+    for slow in ("compile", "run"):
+        for script in ("compile", "run"):
+            (tmp_path / script).write_text("echo here; sleep 1000" if script == slow else "exit 0")
+        with standing_in(Package.of_scripts("rust", tmp_path), limits=piston_standin.Limits(jobs=2)) as standin:
+            runner = piston(standin.url)
+            asked = asking("", limits=Limits(timeout_s=55, compile_timeout_s=55))
+            for event in runner.run(asked):
+                if isinstance(event, OutputChunk):
+                    runner.cancel(asked.job_id)
+            assert event.status is RunStatus.CANCELLED
+            assert wait_until(lambda standin=standin: not standin.boxes)
+            runner.close()
+
+
+def test_leaving_a_run_frees_the_worker_too(scripts):
+    with standing_in(scripts) as standin:
+        runner = piston(standin.url)
+        events = runner.run(asking("sleep 1000", limits=Limits(timeout_s=55)))
+        while next(events) != StageChanged("run"):
+            pass
+        events.close()
+        assert wait_until(lambda: not standin.boxes)
+        runner.close()
+
+
+def test_waiting_runs_are_told_their_position_and_take_the_free_place(scripts):
+    with standing_in(scripts) as standin:
+        runner = piston(standin.url, jobs=1)
+        asked = [asking("sleep 1000", limits=Limits(timeout_s=55)), asking("echo second"), asking("echo third")]
+        first, second, third = (runner.run(each) for each in asked)
+        assert next(first) == StageChanged("compile")
+        assert next(second) == Queued(1)
+        assert next(third) == Queued(2)
+        runner.cancel(asked[1].job_id)
+        assert list(second)[-1].status is RunStatus.CANCELLED
+        assert next(third) == Queued(1)
+        runner.cancel(asked[0].job_id)
+        assert list(first)[-1].status is RunStatus.CANCELLED
+        assert list(third)[-1].run.stdout == "third\n"
+        assert standin.jobs.count("rust") <= 3 + 5, "jobs and those that stop them; the second never began"
+        runner.close()
+
+
+def test_two_servers_share_the_runs(scripts):
+    with standing_in(scripts) as one, standing_in(scripts) as two:
+        runner = piston(one.url, two.url, jobs=1)
+        ended: list[RunStatus] = []
+        threads = [
+            threading.Thread(target=lambda: ended.append(result(runner, asking("sleep 0.5")).status)) for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        runner.close()
+        assert ended == [RunStatus.OK] * 4
+        assert len(one.jobs) + len(two.jobs) == 4
+        assert min(len(one.jobs), len(two.jobs)) >= 1
+
+
+def test_a_server_that_is_away_is_passed_over_and_used_again_when_it_is_back(scripts):
+    with standing_in(scripts) as gone:
+        pass
+    with standing_in(scripts) as there:
+        runner = piston(gone.url, there.url)
+        assert result(runner, asking("echo 1")).run.stdout == "1\n"
+        assert {item.language for item in runner.runtimes() if item.installed} == {"rust"}
+        runner.close()
+
+
+def test_where_no_server_answers_that_is_said_by_the_run_and_by_the_list():
+    with standing_in() as gone:
+        pass
+    runner = piston(gone.url)
+    with pytest.raises(RunnerUnavailable):
+        result(runner, asking("echo 1"))
+    assert all(item.problem and not item.installed for item in runner.runtimes())
+    runner.close()
+
+
+def test_a_language_that_no_server_has_is_named(scripts):
+    with standing_in(scripts) as standin:
+        runner = piston(standin.url)
+        with pytest.raises(RuntimeMissing, match="Go"):
+            result(runner, asking("", language="go"))
+        runner.close()
+
+
+def test_a_server_that_dies_in_mid_run_is_an_error_and_the_program_does_not_run_again(scripts):
+    with standing_in(scripts) as second:
+        with standing_in(scripts) as first:
+            runner = piston(first.url, second.url)
+            events = runner.run(asking("echo here; sleep 3", limits=Limits(timeout_s=55)))
+            while not isinstance(next(events), OutputChunk):
+                pass
+        with pytest.raises(RunnerUnavailable):
+            list(events)
+        assert second.jobs == []
+        assert result(runner, asking("echo 1")).run.stdout == "1\n"
+        runner.close()
+
+
+def test_limits_that_the_server_sets_lower_are_kept_and_named(scripts):
+    with standing_in(scripts, limits=piston_standin.Limits(run_timeout=3000, compile_timeout=3000)) as standin:
+        runner = piston(standin.url)
+        last = result(runner, asking("sleep 1000"))
+        runner.close()
+    assert last.status is RunStatus.TIMEOUT
+    assert float(last.reason.values["seconds"]) < 3
+
+
+def test_packages_without_the_supervisor_run_over_http(tmp_path):
+    (tmp_path / "run").write_text('exec bash "$@"')
+    package = Package.of_scripts("bash", tmp_path)
+    plain = {"run": package.contents["program/run"]}
+    with standing_in(Package("bash", "5.2.15", package.mount, {}, plain)) as standin:
+        runner = piston(standin.url)
+        last = result(runner, asking("cat; echo $1; echo e >&2; exit 3", language="bash", args=("a",), stdin=b"in"))
+        assert runner.runtimes()[6].sdk == ""
+        runner.close()
+    assert (last.status, last.run.exit_code) == (RunStatus.FAILED, 3)
+    assert (last.run.stdout, last.run.stderr) == ("in\na\n", "e\n")
+
+
+def test_stop_of_a_package_without_the_supervisor_ends_the_run_here(tmp_path):
+    (tmp_path / "run").write_text('exec bash "$@"')
+    plain = {"run": str(tmp_path / "run")}
+    with standing_in(Package("bash", "5.2.15", "/piston/packages/bash/5.2.15", {}, plain)) as standin:
+        runner = piston(standin.url)
+        asked = asking("sleep 2", language="bash")
+        events = runner.run(asked)
+        assert next(events) == StageChanged("run")
+        runner.cancel(asked.job_id)
+        assert list(events)[-1].status is RunStatus.CANCELLED
+        assert wait_until(lambda: not standin.boxes)
+        runner.close()
+
+
+def test_where_a_proxy_lets_no_websocket_through_the_output_comes_at_the_end(scripts):
+    with standing_in(scripts, websocket=False) as standin:
+        runner = piston(standin.url)
+        last = result(runner, asking("cat; echo ü > file", stdin=b"in"))
+        runner.close()
+    assert (last.status, last.run.stdout, last.compile.stdout) == (RunStatus.OK, "in", "compiling main.rs\n")
+    assert last.files == (File("file", "ü\n".encode()),)

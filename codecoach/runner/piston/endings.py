@@ -50,7 +50,7 @@ def cancelled() -> RunResult:
 
 def result(request: RunRequest, bound: Bounds, compile_: Heard | None, run: Heard | None, stopped: bool) -> RunResult:
     """`run` is None where the compiler refused the program, or the job ended before it."""
-    if compile_ and run and _is_go_refusal(request, run):
+    if run and not compile_ and _is_go_refusal(request, run):
         compile_, run = run, None
     if run is None or (compile_ and compile_.stage.code not in (0, None)):
         return _not_run(request, bound, compile_, stopped)

@@ -23,7 +23,7 @@ from codecoach.runner.port import RunRequest
 FOLDER = ".codecoach"
 _GRACE_S = 5.0  # for the supervisor to collect files and report
 _LEAST_MS = 200
-_LEAST_MEMORY_BYTES = 16_000_000  # and never under 1000, which to Piston means no limit at all
+_LEAST_MEMORY_BYTES = 1_000_000  # under 1000 means no limit at all to Piston
 
 
 @dataclass(frozen=True)
