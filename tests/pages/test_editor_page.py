@@ -1,14 +1,19 @@
 """The Editor page: programs are kept with every change, run, corrected, and the correction taken back."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from codecoach.coach.fix import explanation_thread
+from codecoach.i18n import Notice
 from codecoach.runner.credentials import AwsMode
 from codecoach.runner.sandbox import Sandbox
 from codecoach.services import DATABASE, Services
 from codecoach.settings import Settings
-from codecoach.store.programs import Program, SourceFile
+from codecoach.store import keys
+from codecoach.store.programs import Program, ResultFile, RunRecord, SourceFile
 from codecoach.ui.workshop import _KEY
 from tests.pages.conftest import ROOT, texts
 
@@ -93,6 +98,27 @@ def test_what_was_typed_up_to_a_click_is_what_runs(services, sid, program):
     press(test, "Run")
     job = services.runs.find(program.id)
     assert job.request.files[0].content == b"print('newest')"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"truncated": True}, "The output went over the limit"),
+        ({"files_left_out": 3}, "Not all files the program left are here: 3 or more"),
+        ({"files": (ResultFile("big.bin", 9_000_000, None),)}, "was too large to be kept"),
+        ({"reason": Notice("run.timeout", {"seconds": "30"})}, "stopped after 30 s"),
+        ({"stderr": ""}, "The program printed nothing."),
+    ],
+    ids=lambda one: "-".join(one) if isinstance(one, dict) else "",
+)
+def test_what_a_run_lost_or_why_it_ended_is_said(services, sid, program, given, said):
+    record = RunRecord(
+        keys.time_ordered_id(), datetime.now(UTC), "python", "timeout", None, "KILL", "", "boom", False, 30
+    )
+    services.programs.add_run(program.id, record)
+    assert said not in texts(editor(sid, program))
+    services.programs.add_run(program.id, replace(record, id=keys.time_ordered_id(), **given))
+    assert said in texts(editor(sid, program))
 
 
 def test_another_users_program_is_not_shown(services, sid, admin):
