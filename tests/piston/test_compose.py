@@ -1,0 +1,120 @@
+"""Piston as we run it: out of reach for others and for its own programs, with the limits that the app counts on."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from codecoach.settings import Settings
+from piston.mirror import UPSTREAM
+
+FOLDER = Path(__file__).parents[2] / "piston"
+COMPOSE = yaml.safe_load((FOLDER / "compose.yaml").read_text("utf-8"))
+PISTON, FIREWALL = COMPOSE["services"]["piston"], COMPOSE["services"]["firewall"]
+LIMITS = PISTON["environment"]
+
+
+def default(value):
+    """What Compose makes of `${NAME:-default}` when nothing is set."""
+    return re.sub(r"\$\{[A-Z_]+:-([^}]*)\}", r"\1", str(value))
+
+
+def test_the_image_is_pinned_by_its_digest():
+    assert re.fullmatch(r"[a-z0-9./-]+/piston@sha256:[0-9a-f]{64}", PISTON["image"])
+
+
+def test_no_port_is_open_to_others():
+    assert "ports" not in PISTON
+    assert [default(port) for port in FIREWALL["ports"]] == ["127.0.0.1:2000:2000"]
+    for service in COMPOSE["services"].values():
+        assert service.get("network_mode") != "host"
+
+
+def test_piston_has_no_network_but_the_one_behind_the_firewall():
+    assert PISTON["network_mode"] == "service:firewall"
+    assert PISTON["depends_on"]["firewall"] == {"condition": "service_healthy", "restart": True}
+    assert "nft" in FIREWALL["healthcheck"]["test"]
+    assert LIMITS["PISTON_DISABLE_NETWORKING"] == "false"
+    assert default(FIREWALL["environment"]["JOBS_MAY_REACH"]) == ""
+
+
+def test_the_limits_allow_what_the_app_asks_for_by_default():
+    """Above a limit of Piston's, a request is refused."""
+    settings = Settings()
+    assert LIMITS["PISTON_RUN_TIMEOUT"] >= settings.run_timeout_s * 1000
+    assert LIMITS["PISTON_RUN_CPU_TIME"] >= settings.run_timeout_s * 1000
+    assert LIMITS["PISTON_RUN_MEMORY_LIMIT"] >= settings.run_memory_mb * 1024 * 1024
+    assert LIMITS["PISTON_OUTPUT_MAX_SIZE"] == settings.run_output_kb * 1024
+    assert LIMITS["PISTON_MAX_CONCURRENT_JOBS"] >= 2 * settings.piston_jobs
+
+
+def test_every_limit_is_set_and_the_container_has_its_own():
+    for name in (
+        "RUN_TIMEOUT",
+        "RUN_CPU_TIME",
+        "RUN_MEMORY_LIMIT",
+        "COMPILE_TIMEOUT",
+        "COMPILE_CPU_TIME",
+        "COMPILE_MEMORY_LIMIT",
+        "MAX_FILE_SIZE",
+        "MAX_PROCESS_COUNT",
+        "MAX_OPEN_FILES",
+    ):
+        assert isinstance(LIMITS[f"PISTON_{name}"], int)
+        assert LIMITS[f"PISTON_{name}"] > 1000 or name == "MAX_PROCESS_COUNT"  # under 1000, some mean no limit
+    assert {"mem_limit", "memswap_limit", "pids_limit", "shm_size"} <= PISTON.keys()
+
+
+def test_its_index_may_be_another_and_is_pistons_own_otherwise():
+    assert LIMITS["PISTON_REPO_URL"].startswith("${PISTON_REPO_URL:-")
+    assert default(LIMITS["PISTON_REPO_URL"]) == UPSTREAM
+
+
+RULES = """
+set -e
+for name in lo; do ip link set $name up; done
+export JOBS_MAY_REACH="127.0.0.1:8700 127.0.0.2:8701"
+sh {rules}
+sh {rules}
+exec /usr/bin/python3 - <<'PROBE'
+import os, socket
+servers = [socket.create_server((host, port)) for host, port in (("127.0.0.1", 2000), ("127.0.0.1", 8700), ("127.0.0.2", 8701))]
+for user in (0, 1000, 60000, 60999):
+    child = os.fork()
+    if child == 0:
+        os.setresuid(user, user, user)
+        for server in servers:
+            try:
+                socket.create_connection(server.getsockname(), 5)
+                print(user, server.getsockname()[1], flush=True)
+            except OSError:
+                pass
+        os._exit(0)
+    os.waitpid(child, 0)
+PROBE
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("nft"), reason="needs root and nftables")
+def test_programs_reach_the_gateway_only_and_piston_itself_everything():
+    script = RULES.format(rules=FOLDER / "firewall" / "rules.sh")
+    ran = subprocess.run(["unshare", "-n", "bash", "-c", script], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    reached = {tuple(line.split()) for line in ran.stdout.splitlines()}
+    everything = {(user, port) for user in ("0", "1000") for port in ("2000", "8700", "8701")}
+    assert reached == everything | {(user, port) for user in ("60000", "60999") for port in ("8700", "8701")}
+
+
+def test_a_place_without_an_address_stops_the_firewall_and_so_piston():
+    ran = subprocess.run(
+        ["sh", FOLDER / "firewall" / "rules.sh"],
+        env={"PATH": os.environ["PATH"], "JOBS_MAY_REACH": "no-such-host.invalid:1"},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 1
+    assert "no-such-host.invalid:1" in ran.stderr
