@@ -1,4 +1,4 @@
-"""Settings: the model, one's account, the state of the parts, and for administrators everybody's account."""
+"""Settings: the model, one's account, the state of the parts, and for administrators the runtimes and everybody's account."""
 
 import streamlit as st
 
@@ -8,6 +8,7 @@ from codecoach.ui.session import t
 from codecoach.ui.settings_account import draw_account
 from codecoach.ui.settings_accounts import draw_accounts
 from codecoach.ui.settings_model import draw_model
+from codecoach.ui.settings_runtimes import draw_runtimes
 from codecoach.ui.settings_state import draw_state
 
 account = page.open_page("nav.settings")
@@ -18,6 +19,7 @@ SECTIONS = {
     "state": (t("settings_page.state"), ":material/monitor_heart:", draw_state),
 }
 if is_admin(account):
+    SECTIONS["runtimes"] = (t("settings_page.runtimes"), ":material/deployed_code:", draw_runtimes)
     SECTIONS["accounts"] = (t("settings_page.accounts"), ":material/group:", draw_accounts)
 
 st.title(t("nav.settings"))

@@ -3,6 +3,7 @@
 import pytest
 
 from codecoach.errors import ModelAccessDenied, ModelThrottled
+from codecoach.languages import LANGUAGES
 
 from .conftest import PASSWORD, open_page, texts
 
@@ -166,3 +167,9 @@ def test_an_account_is_closed_and_opened_again(services, user, accounts_page):
 
 def test_an_administrator_cannot_lock_himself_out_here(accounts_page, admin):
     assert admin not in accounts_page.selectbox(key="settings-other").options
+
+
+def test_an_administrator_sees_the_runtime_of_every_language(services, admin):
+    shown = texts(section(open_page(SETTINGS, services.sign_ins.open(admin)), "runtimes"))
+    assert [language.label for language in LANGUAGES if language.label not in shown] == []
+    assert "Not installed" in shown
