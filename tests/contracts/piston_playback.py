@@ -25,9 +25,9 @@ def capture(name: str) -> dict:
 
 
 def names(*, websocket: bool) -> list[str]:
-    """Of the recorded cases that went over the websocket, or of the others."""
-    found = sorted(file.stem for file in CAPTURES.glob("*.json"))
-    return [name for name in found if (capture(name).get("path") == "/api/v2/connect") == websocket]
+    """Of the recorded jobs: those that went over the websocket, or over HTTP."""
+    path = "/api/v2/connect" if websocket else "/api/v2/execute"
+    return [name for name in sorted(file.stem for file in CAPTURES.glob("*.json")) if capture(name)["path"] == path]
 
 
 class Played:

@@ -57,6 +57,7 @@ class Limits:
     run_timeout: int = 60_000
     compile_timeout: int = 60_000
     run_memory_limit: int = -1
+    compile_memory_limit: int = -1
     jobs: int = 64
 
 
@@ -96,6 +97,7 @@ class Box:
     def stage(self, name: str, arguments: list[str], timeout_ms: int, stdin: bytes | None, say: Say) -> dict:
         """Run one stage; `stdin` None leaves it open and empty."""
         read_fd, write_fd = os.pipe()
+        most_bytes = self._request.get(f"{name}_memory_limit", -1)
         began = time.monotonic()
         with subprocess.Popen(
             self._command(name, arguments, write_fd),
@@ -107,7 +109,7 @@ class Box:
             self._processes.append(process)
             os.close(write_fd)
             over = threading.Event()
-            watcher = threading.Thread(target=self._watch, args=(process, began + timeout_ms / 1000, over))
+            watcher = threading.Thread(target=self._watch, args=(process, began + timeout_ms / 1000, most_bytes, over))
             watcher.start()
             if stdin is not None:
                 with suppress(BrokenPipeError):
@@ -144,18 +146,17 @@ class Box:
                 else:
                     del streams[fd]
 
-    def _watch(self, process: subprocess.Popen, deadline: float, over: threading.Event) -> None:
+    def _watch(self, process: subprocess.Popen, deadline: float, most_bytes: int, over: threading.Event) -> None:
         """Kill at the time limit; of a job that takes too much memory its largest process, as the kernel does."""
-        most = self._request.get("run_memory_limit", -1)
         outer = psutil.Process(process.pid)
         while not over.wait(0.02):
             if time.monotonic() > deadline:
                 process.kill()
                 return
-            if most > 0:
+            if most_bytes > 0:
                 with suppress(psutil.Error):
                     inside = [(child.memory_info().rss, child) for child in outer.children(recursive=True)]
-                    if sum(size for size, _ in inside) > most:
+                    if sum(size for size, _ in inside) > most_bytes:
                         max(inside, key=lambda pair: pair[0])[1].kill()
 
     def _command(self, script: str, arguments: list[str], status_fd: int) -> list[str]:
@@ -230,7 +231,7 @@ class _Engine:
     def problem(self, request: dict) -> str | None:
         if not isinstance(request.get("files"), list):
             return "files is required as an array"
-        for name in ("run_timeout", "compile_timeout", "run_memory_limit"):
+        for name in ("run_timeout", "compile_timeout", "run_memory_limit", "compile_memory_limit"):
             most = getattr(self._standin.limits, name)
             if 0 <= most < request.get(name, 0):
                 return f"{name} cannot exceed the configured limit of {most}"

@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 import uuid
+from dataclasses import replace
 
 import pytest
 
@@ -138,6 +139,17 @@ def test_a_compiled_program_has_two_stages_and_the_compilers_words_apart(scripts
     assert last.files == ()
 
 
+def test_a_compiler_is_given_the_names_of_all_text_files_as_in_the_sandbox(scripts):
+    more = (File("lib/b.rs", b"b"), File("-x.rs", b"x"), File("data.bin", b"\0\xff"), File("c.txt", "ü".encode()))
+    with standing_in(scripts) as standin:
+        runner = piston(standin.url)
+        asked = asking("cat lib/b.rs; cat ./-x.rs; cat c.txt")
+        last = result(runner, replace(asked, files=(*asked.files, *more)))
+        runner.close()
+    assert last.compile.stdout == "compiling main.rs lib/b.rs c.txt\n"
+    assert (last.run.stdout, last.files) == ("bxü", ())
+
+
 def test_a_compiler_that_refuses_is_told_apart_and_nothing_runs(scripts):
     with standing_in(scripts) as standin:
         runner = piston(standin.url)
@@ -157,6 +169,7 @@ def test_a_compiler_that_takes_too_long_is_a_time_out(tmp_path):
         runner.close()
     assert last.status is RunStatus.TIMEOUT
     assert last.compile.exit_code is None
+    assert last.reason.key == "run.compile_timeout"
 
 
 def test_stop_frees_the_worker_while_compiling_and_while_running(tmp_path):

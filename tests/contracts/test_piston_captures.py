@@ -127,9 +127,7 @@ def check(last: RunResult | CodeCoachError, want: object) -> None:
             assert tell(language, last.reason)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in names(websocket=False) if name not in ("root", "runtimes", "not_found")]
-)
+@pytest.mark.parametrize("name", names(websocket=False))
 def test_every_answer_over_http_is_understood(name):
     with over_http(name) as played:
         check(ended(played.url, capture(name)), expected(name, HTTP))

@@ -73,11 +73,12 @@ def _is_as_it_was(file: File, unchanged: dict[str, bytes]) -> bool:
 def _not_run(request: RunRequest, bound: Bounds, compile_: Heard | None, stopped: bool) -> RunResult:
     if compile_ is None:
         return cancelled()
-    how = _how(compile_, bound.compile_ms / 1000, None, stopped)
-    if how.status not in (RunStatus.TIMEOUT, RunStatus.CANCELLED):
+    how = _how(compile_, bound.compile_ms / 1000, bound.compile_memory_bytes, stopped)
+    if how.status in (RunStatus.OK, RunStatus.FAILED, RunStatus.SIGNAL):
         how = _How(RunStatus.CANCELLED if stopped else RunStatus.COMPILE_FAILED, how.code, how.signal)
-    reason = _reason(how, request.limits, bound.compile_timeout_s, bound.memory_bytes)
-    return RunResult(how.status, NEVER_RAN, reason, compile=_stage(compile_, how))
+    return RunResult(
+        how.status, NEVER_RAN, _reason_of_compiling(how, request.limits, bound), compile=_stage(compile_, how)
+    )
 
 
 def _is_go_refusal(request: RunRequest, run: Heard) -> bool:
@@ -147,6 +148,18 @@ def _stage(heard: Heard, how: _How) -> StageResult:
     )
 
 
+def _reason_of_compiling(how: _How, limits: Limits, bound: Bounds) -> Notice | None:
+    match how.status:
+        case RunStatus.COMPILE_FAILED:
+            return Notice("run.compile_failed", {"code": how.code if how.code is not None else how.signal})
+        case RunStatus.TIMEOUT:
+            return Notice("run.compile_timeout", {"seconds": f"{bound.compile_timeout_s:g}"})
+        case RunStatus.MEMORY:
+            return Notice("run.compile_memory", {"megabytes": bound.compile_memory_bytes // _MB})
+        case _:
+            return _reason(how, limits, bound.compile_timeout_s, bound.compile_memory_bytes)
+
+
 def _reason(how: _How, limits: Limits, timeout_s: float, memory_bytes: int) -> Notice | None:
     match how.status:
         case RunStatus.OK:
@@ -154,7 +167,7 @@ def _reason(how: _How, limits: Limits, timeout_s: float, memory_bytes: int) -> N
         case RunStatus.FAILED:
             return Notice("run.failed", {"code": how.code})
         case RunStatus.COMPILE_FAILED:
-            return Notice("run.compile_failed", {"code": how.code if how.code is not None else how.signal})
+            return Notice("run.compile_failed", {"code": how.code})
         case RunStatus.SIGNAL:
             name = how.signal or ""
             return Notice(f"run.signal.{name if name in _EXPLAINED else 'other'}", {"signal": name})

@@ -1,7 +1,7 @@
 """From a request to what Piston is sent: its own fields, and the files that the supervisor goes by.
 
-files[0]                    the entry point: the only utf8 file, since Piston takes the first of these for the program and
-                            all of them for arguments of the compiler
+files                       text files as utf8, the entry point first: of these Piston makes the program's name and the
+                            compiler's arguments; all others as base64, which Piston only puts there
 .codecoach/job              what supervise.pl keeps to: token, limits, the name of the flag that stops
 .codecoach/stdin            standard input to the byte: Piston's own gets a newline appended
 .codecoach/environment      AWS variables: Piston has no field for them
@@ -18,7 +18,7 @@ from typing import Any
 from codecoach.errors import InputRefused
 from codecoach.runner.piston.answers import PistonRuntime
 from codecoach.runner.piston.server import Server
-from codecoach.runner.port import RunRequest
+from codecoach.runner.port import File, RunRequest
 
 FOLDER = ".codecoach"
 _GRACE_S = 5.0  # for the supervisor to collect files and report
@@ -31,7 +31,7 @@ class Bounds:
     """What a run may take, after what the server allows.
 
     timeout_s, compile_timeout_s      kept by the supervisor, or by Piston where there is none
-    run_ms, compile_ms, memory_bytes  kept by Piston; never 0, which to Piston means no limit at all
+    run_ms, compile_ms                kept by Piston, as are the two for memory; never 0, which to Piston means no limit
     """
 
     timeout_s: float
@@ -39,6 +39,7 @@ class Bounds:
     run_ms: int
     compile_ms: int
     memory_bytes: int
+    compile_memory_bytes: int
 
     @property
     def longest_s(self) -> float:
@@ -51,13 +52,17 @@ def bounds(request: RunRequest, language: str, server: Server, supervised: bool)
     limits, grace_s = request.limits, _GRACE_S if supervised else 0.0
     run_ms = server.allowed(language, "run_timeout", _milliseconds(limits.timeout_s + grace_s))
     compile_ms = server.allowed(language, "compile_timeout", _milliseconds(limits.compile_timeout_s + grace_s))
-    memory = server.allowed(language, "run_memory_limit", max(limits.memory_bytes, _LEAST_MEMORY_BYTES))
+
+    def memory(name: str, wanted: int) -> int:
+        return server.allowed(language, name, max(wanted, _LEAST_MEMORY_BYTES))
+
     return Bounds(
         timeout_s=min(limits.timeout_s, _before(run_ms) if supervised else run_ms / 1000),
         compile_timeout_s=min(limits.compile_timeout_s, _before(compile_ms) if supervised else compile_ms / 1000),
         run_ms=run_ms,
         compile_ms=compile_ms,
-        memory_bytes=memory,
+        memory_bytes=memory("run_memory_limit", limits.memory_bytes),
+        compile_memory_bytes=memory("compile_memory_limit", limits.compile_memory_bytes),
     )
 
 
@@ -104,12 +109,15 @@ def supervised(
     pairs = "".join(f"{name}={value}\0" for name, value in environment.items())
     ours = [_job(job), _binary(f"{FOLDER}/stdin", request.stdin), _binary(f"{FOLDER}/environment", pairs.encode())]
     ours += [_binary(f"{FOLDER}/home/{path}", content) for path, content in home.items()]
-    return {**_plain(request, runtime, bound), "files": [*_files(request), *ours]}
+    others = [_text(file) or _binary(file.name, file.content) for file in request.files[1:]]
+    return {**_plain(request, runtime, bound), "files": [*_entry(request.files[0]), *others, *ours]}
 
 
 def unsupervised(request: RunRequest, runtime: PistonRuntime, bound: Bounds) -> dict[str, Any]:
     """The request for any other package."""
-    return {**_plain(request, runtime, bound), "stdin": request.stdin.decode("utf-8", "replace")}
+    # All but the entry point as base64: some of Piston's own packages give every utf8 file to a compiler that takes one.
+    files = [*_entry(request.files[0]), *(_binary(file.name, file.content) for file in request.files[1:])]
+    return {**_plain(request, runtime, bound), "files": files, "stdin": request.stdin.decode("utf-8", "replace")}
 
 
 def stopping(runtime: PistonRuntime, own: Secrets) -> dict[str, Any]:
@@ -129,22 +137,31 @@ def _plain(request: RunRequest, runtime: PistonRuntime, bound: Bounds) -> dict[s
     return {
         "language": runtime.language,
         "version": runtime.version,
-        "files": _files(request),
         "args": list(request.args),
         "run_timeout": bound.run_ms,
         "compile_timeout": bound.compile_ms,
         "run_memory_limit": bound.memory_bytes,
+        "compile_memory_limit": bound.compile_memory_bytes,
     }
 
 
-def _files(request: RunRequest) -> list[dict[str, str]]:
-    entry, *others = request.files
-    name = f"./{entry.name}" if entry.name.startswith("-") else entry.name  # else it would be an option
+def _entry(file: File) -> list[dict[str, str]]:
+    """The entry point, which must be utf8, whatever it holds."""
+    name = f"./{file.name}" if file.name.startswith("-") else file.name  # else it would be an option
     try:
-        first = [{"name": name, "content": entry.content.decode("utf-8")}]
+        return [{"name": name, "content": file.content.decode("utf-8")}]
     except UnicodeDecodeError:
-        first = [{"name": name, "content": ""}, _binary(name, entry.content)]  # of two with one name the last one stays
-    return [*first, *(_binary(file.name, file.content) for file in others)]
+        return [{"name": name, "content": ""}, _binary(name, file.content)]  # of two with one name the last one stays
+
+
+def _text(file: File) -> dict[str, str] | None:
+    """A file that may be an argument of the compiler, as the sandbox gives it too; None for all others."""
+    if file.name.startswith("-") or b"\0" in file.content:
+        return None
+    try:
+        return {"name": file.name, "content": file.content.decode("utf-8")}
+    except UnicodeDecodeError:
+        return None
 
 
 def _job(lines: Mapping[str, object]) -> dict[str, str]:
