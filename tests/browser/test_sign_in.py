@@ -61,6 +61,19 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(signed_in):
     assert cookie["value"] not in signed_in.evaluate("document.cookie")
 
 
+def test_the_log_tells_of_sign_ins_and_no_secret(app, ann, signed_in, chromium):
+    stranger = chromium.new_context(locale="en-US").new_page()
+    stranger.goto(app.url + "/Chat")
+    sign_in(stranger, ann, "not the password at all")
+    expect(stranger.get_by_role("alert")).to_be_visible()
+    stranger.context.close()
+    log = app.log.read_text()
+    assert f"signed in: {ann}" in log
+    assert "password refused" in log
+    for secret in (PASSWORD, "not the password at all", session_cookie(signed_in.context)["value"]):
+        assert secret not in log
+
+
 def test_reload_a_new_tab_and_another_page_stay_signed_in(app, ann, signed_in, context):
     signed_in.reload()
     signed_in_as(signed_in, ann)
