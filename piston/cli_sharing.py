@@ -50,6 +50,9 @@ def mirror(
     publish_to: Annotated[str, typer.Option("--publish", metavar="OWNER/NAME", help="Publish all of it then.")] = "",
     api: Api = API,
     pace: Pace = 1,
+    replace_own: Annotated[
+        bool, typer.Option("--replace-own", help="Also replace packages that were built here.")
+    ] = False,
     jobs: Annotated[int, typer.Option(min=1, max=32, help="Packages fetched at the same time.")] = 4,
     tries: Annotated[int, typer.Option(min=1, help="Tries in a row without progress, per package.")] = 5,
     dry_run: DryRun = False,
@@ -61,11 +64,11 @@ def mirror(
         github = _github(publish_to, api, pace) if publish_to else None
         entries = mirroring.wanted(source, names or [], patience)
         if dry_run:
-            _tell_missing(mirroring.missing(entries, folder), as_json)
+            _tell_missing(mirroring.missing(entries, folder, replace_own), as_json)
             return
         tell(as_json, "toolkit.mirroring", count=len(entries), address=shown(source), folder=folder)
         with Bars(len(entries)) as bars:
-            mirrored = mirroring.mirror(entries, folder, base_url, bars, patience, jobs)
+            mirrored = mirroring.mirror(entries, folder, base_url, bars, patience, jobs, replace_own)
         if not as_json:
             _tell_mirrored(mirrored)
         if github and not mirrored.failed:
@@ -90,15 +93,17 @@ def _mirrored(mirrored: mirroring.Mirrored) -> dict[str, object]:
     return {
         "fetched": packages_of(mirrored.fetched),
         "kept": packages_of(mirrored.kept),
+        "own": packages_of(mirrored.own),
         "failed": [{"package": entry.package, "what": told_as(error.what)} for entry, error in mirrored.failed],
-        "fetched_bytes": mirrored.fetched_bytes,
     }
 
 
 def _tell_mirrored(mirrored: mirroring.Mirrored) -> None:
     if mirrored.kept:
         say("toolkit.kept", count=len(mirrored.kept))
-    say("toolkit.fetched", count=len(mirrored.fetched), size=size(mirrored.fetched_bytes))
+    say("toolkit.fetched", count=len(mirrored.fetched))
+    for entry in mirrored.own:
+        say("toolkit.own", package=entry.package)
     if mirrored.failed:
         print(text(language(), "toolkit.failed", count=len(mirrored.failed)), file=sys.stderr)
         for entry, error in mirrored.failed:

@@ -2,6 +2,9 @@
 
 Packages come in parallel, each under another name until it is whole and checked. The folder's index is written last, and
 names only what is there: so it holds at every moment, also after a Ctrl-C or a lost connection.
+
+A package that was built here stays, though the other index names one of the same version: `.mirrored` holds the name and
+SHA-256 of every file that was brought, and only those are replaced when they change.
 """
 
 import fcntl
@@ -10,8 +13,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from enum import Enum, auto
+from functools import partial
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 from typing import Protocol
 
 from codecoach.errors import CodeCoachError
@@ -34,12 +39,17 @@ class Watch(Protocol):
 
 @dataclass(frozen=True)
 class Mirrored:
-    """What a mirroring came to; `failed` holds why, the rest is in the folder."""
+    """What a mirroring came to.
 
-    fetched: tuple[Entry, ...]
-    kept: tuple[Entry, ...]
-    failed: tuple[tuple[Entry, CodeCoachError], ...]
-    fetched_bytes: int = 0
+    kept    was there already
+    own     not fetched, since the folder has another build of that version
+    failed  not fetched, and why
+    """
+
+    fetched: tuple[Entry, ...] = ()
+    kept: tuple[Entry, ...] = ()
+    own: tuple[Entry, ...] = ()
+    failed: tuple[tuple[Entry, CodeCoachError], ...] = ()
 
 
 def wanted(address: str, names: Sequence[str], patience: Patience) -> tuple[Entry, ...]:
@@ -51,13 +61,20 @@ def wanted(address: str, names: Sequence[str], patience: Patience) -> tuple[Entr
     return tuple(entry for entry in entries if not names or {entry.language, entry.package} & set(names))
 
 
-def missing(entries: Iterable[Entry], folder: Path) -> tuple[Entry, ...]:
-    """Those that the folder does not have, or has with another content."""
-    return tuple(entry for entry in entries if not _there(entry, folder))
+def missing(entries: Iterable[Entry], folder: Path, replace_own: bool = False) -> tuple[Entry, ...]:
+    """Those that would be fetched into the folder."""
+    brought = _Brought(folder)
+    return tuple(entry for entry in entries if brought.state(entry, replace_own) is State.MISSING)
 
 
 def mirror(
-    entries: Iterable[Entry], folder: Path, base_url: str, watch: Watch, patience: Patience, parallel: int = 4
+    entries: Iterable[Entry],
+    folder: Path,
+    base_url: str,
+    watch: Watch,
+    patience: Patience,
+    parallel: int = 4,
+    replace_own: bool = False,
 ) -> Mirrored:
     """Bring these packages into a folder, then write its index."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -65,11 +82,10 @@ def mirror(
     if patience.sleep is time.sleep:
         patience = replace(patience, sleep=stop.wait)  # Ctrl-C does not wait for waits
     with _alone(folder):
+        bring = partial(_bring, _Brought(folder), replace_own, watch, patience, stop)
         pool = ThreadPoolExecutor(parallel)
         try:
-            mirrored = _gathered(
-                {pool.submit(_bring, entry, folder, watch, patience, stop): entry for entry in entries}
-            )
+            mirrored = _gathered({pool.submit(bring, entry): entry for entry in entries})
         finally:
             # After a Ctrl-C nobody waits for a connection that is silent.
             stop.set()
@@ -79,28 +95,63 @@ def mirror(
     return mirrored
 
 
-def _gathered(jobs: "dict[Future[int], Entry]") -> Mirrored:
-    fetched: list[Entry] = []
-    kept: list[Entry] = []
+class State(Enum):
+    """Of a package in a folder."""
+
+    THERE = auto()
+    OWN = auto()
+    MISSING = auto()
+
+
+class _Brought:
+    """What has been brought into a folder, now and before. Safe to use from any thread."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._record = folder / ".mirrored"
+        self._lock = Lock()
+        lines = self._record.read_text("utf-8").splitlines() if self._record.exists() else []
+        self._known = set(lines)
+
+    def state(self, entry: Entry, replace_own: bool) -> State:
+        path = self.folder / entry.file_name
+        if not path.is_file():
+            return State.MISSING
+        found = index.sha256(path)
+        if found == entry.sha256:
+            return State.THERE
+        return State.MISSING if replace_own or self._line(entry, found) in self._known else State.OWN
+
+    def add(self, entry: Entry) -> None:
+        line = self._line(entry, entry.sha256)
+        with self._lock:
+            if line not in self._known:
+                self._known.add(line)
+                with self._record.open("a", encoding="utf-8") as record:
+                    record.write(f"{line}\n")
+
+    @staticmethod
+    def _line(entry: Entry, checksum: str) -> str:
+        return f"{checksum} {entry.file_name}"
+
+
+def _gathered(jobs: "dict[Future[State], Entry]") -> Mirrored:
+    by_state: dict[State, list[Entry]] = {state: [] for state in State}
     failed: list[tuple[Entry, CodeCoachError]] = []
-    came = 0
     for job in as_completed(jobs):
         entry = jobs[job]
         try:
-            size_bytes = job.result()
+            by_state[job.result()].append(entry)
         except CodeCoachError as error:
             failed.append((entry, error))
-            continue
         except OSError as error:
             failed.append((entry, ToolkitError("files_failed", detail=str(error))))
-            continue
-        came += size_bytes
-        (fetched if size_bytes else kept).append(entry)
-    return Mirrored(tuple(sorted(fetched)), tuple(sorted(kept)), tuple(sorted(failed, key=lambda one: one[0])), came)
+    fetched, kept, own = (tuple(sorted(by_state[state])) for state in (State.MISSING, State.THERE, State.OWN))
+    return Mirrored(fetched, kept, own, tuple(sorted(failed, key=lambda one: one[0])))
 
 
-def _bring(entry: Entry, folder: Path, watch: Watch, patience: Patience, stop: Event) -> int:
-    """Bytes of the package that came; 0 where it was there."""
+def _bring(brought: _Brought, replace_own: bool, watch: Watch, patience: Patience, stop: Event, entry: Entry) -> State:
+    """How it was with the package; when it was missing it is there now."""
 
     def arrived(done_bytes: int, total_bytes: int | None) -> None:
         if stop.is_set():
@@ -109,17 +160,14 @@ def _bring(entry: Entry, folder: Path, watch: Watch, patience: Patience, stop: E
 
     watch.begins(entry)
     try:
-        if _there(entry, folder):
-            return 0
-        fetch_file(entry.url, folder / entry.file_name, entry.sha256, patience, arrived)
-        return (folder / entry.file_name).stat().st_size
+        state = brought.state(entry, replace_own)
+        if state is State.MISSING:
+            fetch_file(entry.url, brought.folder / entry.file_name, entry.sha256, patience, arrived)
+        if state is not State.OWN:
+            brought.add(entry)
+        return state
     finally:
         watch.ended(entry)
-
-
-def _there(entry: Entry, folder: Path) -> bool:
-    path = folder / entry.file_name
-    return path.is_file() and index.sha256(path) == entry.sha256
 
 
 @contextmanager

@@ -101,7 +101,7 @@ def test_mirror_says_what_came_and_what_was_there(upstream, tmp_path):
     words = ("mirror", "out", "--from", f"{upstream.address}/index")
     assert run_json(*words, "--dry-run")["missing"][0]["language"] == "a"
     assert not (tmp_path / "out").exists()
-    assert run_json(*words) == {"fetched": ["a=1.0.0"], "kept": [], "failed": [], "fetched_bytes": 7}
+    assert run_json(*words) == {"fetched": ["a=1.0.0"], "kept": [], "own": [], "failed": []}
     assert run_json(*words)["kept"] == ["a=1.0.0"]
 
 

@@ -23,8 +23,11 @@ def default(value):
     return re.sub(r"\$\{[A-Z_]+:-([^}]*)\}", r"\1", str(value))
 
 
-def test_the_image_is_pinned_by_its_digest():
-    assert re.fullmatch(r"[a-z0-9./-]+/piston@sha256:[0-9a-f]{64}", PISTON["image"])
+def test_piston_comes_from_an_image_that_is_pinned_by_its_digest():
+    lines = (FOLDER / PISTON["build"] / "Dockerfile").read_text("utf-8").splitlines()
+    published, base = [line.split()[1] for line in lines if line.startswith("FROM ")]
+    assert re.fullmatch(r"[a-z0-9./-]+/piston@sha256:[0-9a-f]{64}", published)
+    assert re.fullmatch(r"node:\d+\.\d+\.\d+-bookworm-slim", base)
 
 
 def test_no_port_is_open_to_others():

@@ -41,6 +41,7 @@ class Piston(BaseHTTPRequestHandler):
     """Answers as recorded; for each question about packages it fetches its index, and dies where that fails."""
 
     protocol_version = "HTTP/1.1"
+    answers = ANSWERS
 
     def do_GET(self):
         self.answer()
@@ -61,7 +62,7 @@ class Piston(BaseHTTPRequestHandler):
             return
         if content is not None:
             key = (self.command, content["language"], content["version"])
-            self.send(capture(ANSWERS.get(key, "packages_install_unknown")))
+            self.send(capture(self.answers.get(key, "packages_install_unknown")))
         else:
             self.send(capture("runtimes" if self.path.endswith("/runtimes") else "packages_list"))
 
