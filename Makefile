@@ -1,6 +1,7 @@
 # make run    install what is missing, start CodeCoach on this machine
 # make test   install what is missing, run every test
-.PHONY: run setup setup-test test check format lint types bench lock docs
+# make runtimes   build the runtime of every language
+.PHONY: run setup setup-test runtimes test check format lint types bench lock docs
 .DEFAULT_GOAL := run
 
 run: setup
@@ -11,6 +12,10 @@ setup:
 
 setup-test:
 	@./setup.sh test
+
+# Every language's runtime; what is built already costs nothing.
+runtimes: setup
+	.venv/bin/codecoach runtimes install all
 
 test: setup-test
 	.venv/bin/python -m pytest

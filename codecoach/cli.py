@@ -157,14 +157,22 @@ def list_runtimes(
 
 
 @runtimes.command("install", help="Build the runtimes of these languages.")
-def install_runtimes(names: Annotated[list[str], typer.Argument(help="Languages.")]) -> None:
+def install_runtimes(names: Annotated[list[str], typer.Argument(help="Languages; all for every one.")]) -> None:
     from codecoach.runner import packages
 
     chosen = loaded()
-    for name in names:
+    failed: CodeCoachError | None = None
+    for name in packages.known() if names == ["all"] else names:
         say("cli.setup.runtime", language=name)
-        with told():
-            packages.install(name, chosen.cache_dir, lambda line: print("  " + line))
+        try:
+            packages.install(name, chosen.cache_dir, lambda line: print("  " + line, flush=True))
+            say("cli.setup.runtime_done", language=name)
+        except CodeCoachError as error:  # the others are still wanted
+            failed = error
+            print(told_as(error.what), file=sys.stderr)
+    if failed:
+        print(told_as(failed.hint), file=sys.stderr)
+        raise typer.Exit(OURS_FAILED)
 
 
 def _runtime(item: Runtime) -> dict[str, object]:

@@ -133,7 +133,14 @@ def test_runtimes_lists_every_language_with_what_is_missing(codecoach):
     assert len(listed) == 9
     assert listed["python"]["installed"]
     assert "boto3" in listed["python"]["sdk"]
-    assert listed["rust"]["problem"]
+    assert all(item["problem"] for item in listed.values() if not item["installed"])
+
+
+def test_installing_goes_on_after_a_language_that_cannot_be_had_and_fails_in_the_end(codecoach):
+    done = codecoach("runtimes", "install", "cobol", "bash")
+    assert done.returncode == 3
+    assert "cobol" in done.stderr
+    assert "bash" in done.stdout.splitlines()[-1]
 
 
 def test_ask_streams_the_answer(codecoach):
