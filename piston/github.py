@@ -9,6 +9,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote, urlsplit
@@ -25,6 +26,7 @@ MOST_FILES = 1000
 """Of one release."""
 
 _PER_PAGE = 100
+_UPLOAD_TIMEOUT_S = 600.0  # GitHub answers when it has stored all of it
 _DETAIL_CHARS = 300
 # What GitHub asks to wait at least after a secondary limit that names no time.
 _SECONDARY_WAIT_S = 60.0
@@ -99,7 +101,7 @@ class GitHub:
     def latest(self) -> Release | None:
         """The one that the address `releases/latest` leads to."""
         try:
-            return _release(self._ask("GET", f"{self._releases}/latest").json())
+            return _release(_json(self._ask("GET", f"{self._releases}/latest")))
         except _Missing:
             return None
 
@@ -108,16 +110,16 @@ class GitHub:
 
     def create_draft(self, tag: str, about: str) -> Release:
         content = {"tag_name": tag, "name": tag, "body": about, "draft": True}
-        return _release(self._ask("POST", self._releases, json=content).json())
+        return _release(_json(self._ask("POST", self._releases, json=content)))
 
     def rename_draft(self, release: Release, tag: str) -> Release:
         content = {"tag_name": tag, "name": tag}
-        return _release(self._ask("PATCH", f"{self._releases}/{release.id}", json=content).json())
+        return _release(_json(self._ask("PATCH", f"{self._releases}/{release.id}", json=content)))
 
     def make_latest(self, release: Release) -> Release:
         """Publish a release, or an older one again, as the latest: in this one request everybody's index changes."""
         content = {"draft": False, "make_latest": "true"}
-        return _release(self._ask("PATCH", f"{self._releases}/{release.id}", json=content).json())
+        return _release(_json(self._ask("PATCH", f"{self._releases}/{release.id}", json=content)))
 
     def delete(self, asset: Asset) -> None:
         try:
@@ -131,7 +133,8 @@ class GitHub:
         _check_address(address)
         headers = {"Content-Type": "application/octet-stream"}
         # Nothing to stream would be sent in chunks, without the length that GitHub asks for.
-        return _asset(self._ask("POST", address, data=content if size_bytes else b"", headers=headers).json())
+        data = content if size_bytes else b""
+        return _asset(_json(self._ask("POST", address, data=data, headers=headers, timeout_s=_UPLOAD_TIMEOUT_S)))
 
     def download(self, asset: Asset) -> str:
         """A small file's text, a draft's too."""
@@ -140,7 +143,7 @@ class GitHub:
     def _pages(self, address: str) -> Iterator[dict[str, Any]]:
         while address:
             reply = self._ask("GET", address)
-            yield from reply.json()
+            yield from _json(reply)
             address = reply.links.get("next", {}).get("url", "")
 
     def _ask(
@@ -150,6 +153,7 @@ class GitHub:
         json: Mapping[str, object] | None = None,
         data: "BinaryIO | bytes | None" = None,
         headers: Mapping[str, str] | None = None,
+        timeout_s: float = READ_TIMEOUT_S,
     ) -> requests.Response:
         _check_address(address)
         if method != "GET":
@@ -163,7 +167,7 @@ class GitHub:
                 data=data,
                 headers=plain | dict(headers or {}),
                 auth=self._sign,
-                timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
+                timeout=(CONNECT_TIMEOUT_S, timeout_s),
             )
         except requests.RequestException as error:
             raise Failed(self._discreet(reason(error)), again=True) from None
@@ -235,8 +239,15 @@ def asked_wait_s(reply: requests.Response) -> float:
     return _SECONDARY_WAIT_S
 
 
-def _release(content: dict[str, Any]) -> Release:
+def _json(reply: requests.Response) -> Any:  # noqa: ANN401  # what GitHub says
     try:
+        return reply.json()
+    except ValueError as error:
+        raise Failed(f"an answer that is no JSON: {reply.text[:_DETAIL_CHARS]}", again=True) from error
+
+
+def _release(content: dict[str, Any]) -> Release:
+    with _as_documented(content):
         return Release(
             content["id"],
             content["tag_name"],
@@ -245,11 +256,18 @@ def _release(content: dict[str, Any]) -> Release:
             content["html_url"],
             tuple(_asset(item) for item in content.get("assets", [])),
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise Failed(f"an answer in another form: {json.dumps(content)[:_DETAIL_CHARS]}", again=False) from error
 
 
 def _asset(content: dict[str, Any]) -> Asset:
-    checksum = (content.get("digest") or "").removeprefix("sha256:")
-    whole = content["state"] == "uploaded"
-    return Asset(content["id"], content["name"], content["size"], whole, checksum, content["url"])
+    with _as_documented(content):
+        checksum = (content.get("digest") or "").removeprefix("sha256:")
+        whole = content["state"] == "uploaded"
+        return Asset(content["id"], content["name"], content["size"], whole, checksum, content["url"])
+
+
+@contextmanager
+def _as_documented(content: object) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError) as error:
+        raise Failed(f"an answer in another form: {json.dumps(content)[:_DETAIL_CHARS]}", again=False) from error

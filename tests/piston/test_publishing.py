@@ -216,6 +216,15 @@ def test_a_token_is_in_no_message(github, tmp_path, token):
     assert token not in repr(raised.value.__cause__)
 
 
+@pytest.mark.parametrize("answer", [b"<html>Sign in</html>", b"[]", b'{"id": 1}', b"null"])
+def test_an_answer_that_is_not_githubs_is_an_error_of_ours(tmp_path, answer):
+    """As a proxy or a wrong --api-url gives it."""
+    with file_server() as files:
+        files.content["/repos/o/r/releases/latest"] = answer
+        with pytest.raises(GitHubRefused):
+            plan(GitHub(REPOSITORY, TOKEN, Patience(1), files.address), folder(tmp_path / "f", a_1="one"))
+
+
 def test_a_token_goes_nowhere_in_the_open():
     with pytest.raises(GitHubRefused):
         GitHub(REPOSITORY, TOKEN, Patience(1), "http://api.github.example")
