@@ -6,6 +6,7 @@ import time
 from functools import cached_property, partial
 from typing import TypeVar
 
+from codecoach.aws.gateway import Gateway
 from codecoach.aws.simulated import SimulatedAws
 from codecoach.coach.coach import Coach
 from codecoach.coach.fix import Fixer
@@ -119,7 +120,9 @@ class Services:
 
     @part
     def runner(self) -> Runner:
-        return Piston(self.settings) if self.settings.runner is RunnerKind.PISTON else Sandbox(self.settings)
+        if self.settings.runner is RunnerKind.PISTON:
+            return Piston(self.settings, Gateway(self.settings.gateway) if self.settings.gateway else None)
+        return Sandbox(self.settings)
 
     @part
     def simulated(self) -> SimulatedAws:

@@ -4,6 +4,7 @@ Every setting is an environment variable `CODECOACH_<NAME>`. The README's table 
 """
 
 import difflib
+import ipaddress
 import os
 import re
 import sys
@@ -107,6 +108,10 @@ class Settings(BaseSettings):
     piston_jobs: int = Field(
         8, ge=1, description="Programs that run at the same time on each Piston; more wait in a queue."
     )
+    gateway: str = Field(
+        "",
+        description="Where programs on Piston reach their simulated AWS: address by number and port of this machine, for example `172.17.0.1:8700`; Piston's own settings must let them. Empty: they have none.",
+    )
     run_timeout_s: float = Field(30.0, gt=0, le=600, description="Seconds of wall clock that a program may run.")
     run_memory_mb: int = Field(1024, ge=64, description="Memory that a program may use, in MB, over all its processes.")
     run_output_kb: int = Field(
@@ -138,6 +143,17 @@ class Settings(BaseSettings):
             if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", url):
                 raise ValueError(f"{url!r} is no http:// or https:// address")
         return urls
+
+    @field_validator("gateway")
+    @classmethod
+    def _numbered(cls, address: str) -> str:
+        host, _, port = address.rpartition(":")
+        if address and not (port.isdecimal() and int(port) <= 65535):
+            raise ValueError("must be ADDRESS:PORT")
+        if address:
+            # By number: SDKs put the bucket into a host name, and programs on Piston may look up no names.
+            ipaddress.IPv4Address(host)
+        return address
 
     @property
     def piston_addresses(self) -> tuple[str, ...]:

@@ -59,6 +59,7 @@ class Limits:
     run_memory_limit: int = -1
     compile_memory_limit: int = -1
     jobs: int = 64
+    networking: bool = False
 
 
 @dataclass
@@ -76,8 +77,9 @@ class Standin:
 class Box:
     """One job's box and its processes."""
 
-    def __init__(self, package: "Package", shared: Path, request: dict, processes: list[subprocess.Popen]) -> None:
-        self._processes = processes
+    def __init__(self, package: "Package", shared: Path, request: dict, standin: Standin) -> None:
+        self._processes = standin.processes
+        self._networking = standin.limits.networking
         self.folder = Path(tempfile.mkdtemp(prefix="box-"))
         self.package = package
         self._shared = shared
@@ -160,7 +162,15 @@ class Box:
                         max(inside, key=lambda pair: pair[0])[1].kill()
 
     def _command(self, script: str, arguments: list[str], status_fd: int) -> list[str]:
-        words = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--as-pid-1"]
+        words = [
+            "bwrap",
+            "--unshare-all",
+            "--die-with-parent",
+            "--new-session",
+            "--clearenv",
+            "--as-pid-1",
+            *(["--share-net"] if self._networking else []),
+        ]
         own = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp", "PISTON_LANGUAGE": self.package.language}
         for name, value in {**own, **self.package.environment}.items():
             words += ["--setenv", name, value]
@@ -249,7 +259,7 @@ class _Engine:
         stdin = None if interactive else f"{request.get('stdin', '')}\n".encode()
         stages = {}
         with self._places:
-            box = Box(package, self._shared, request, self._standin.processes)
+            box = Box(package, self._shared, request, self._standin)
             self._standin.jobs.append(package.language)
             self._standin.boxes.add(str(box.folder))
             try:

@@ -11,8 +11,12 @@ from dataclasses import replace
 
 import pytest
 
+from codecoach.aws.gateway import Gateway
+from codecoach.aws.simulated import SimulatedAws
 from codecoach.errors import InputRefused, RunnerUnavailable, RuntimeMissing
+from codecoach.languages import BY_ID
 from codecoach.runner import packages
+from codecoach.runner.credentials import AwsAccess, AwsMode
 from codecoach.runner.piston import Piston
 from codecoach.runner.port import File, Limits, OutputChunk, Queued, RunRequest, RunStatus, StageChanged
 from codecoach.settings import Settings
@@ -318,3 +322,70 @@ def test_where_a_proxy_lets_no_websocket_through_the_output_comes_at_the_end(scr
         runner.close()
     assert (last.status, last.run.stdout, last.compile.stdout) == (RunStatus.OK, "in", "compiling main.rs\n")
     assert last.files == (File("file", "ü\n".encode()),)
+
+
+# --- the simulated AWS, through the gateway
+
+AWS_PROGRAMS = {
+    "python": """
+import boto3
+s3 = boto3.client("s3"); s3.create_bucket(Bucket="mine")
+url = boto3.client("sqs").create_queue(QueueName="q")["QueueUrl"]
+boto3.client("sqs").send_message(QueueUrl=url, MessageBody="hello")
+print("mine" in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]])
+print(boto3.Session(profile_name="default").client("sqs").receive_message(QueueUrl=url)["Messages"][0]["Body"])
+""",
+    "javascript": """
+import { S3Client, CreateBucketCommand, ListBucketsCommand } from "@aws-sdk/client-s3";
+import { SQSClient, CreateQueueCommand, SendMessageCommand, ReceiveMessageCommand } from "@aws-sdk/client-sqs";
+const s3 = new S3Client({}), sqs = new SQSClient({});
+await s3.send(new CreateBucketCommand({ Bucket: "mine" }));
+const { QueueUrl } = await sqs.send(new CreateQueueCommand({ QueueName: "q" }));
+await sqs.send(new SendMessageCommand({ QueueUrl, MessageBody: "hello" }));
+console.log((await s3.send(new ListBucketsCommand({}))).Buckets.some((bucket) => bucket.Name === "mine") ? "True" : "False");
+console.log((await sqs.send(new ReceiveMessageCommand({ QueueUrl }))).Messages[0].Body);
+""",
+    "bash": """
+aws s3 mb s3://mine >/dev/null
+url=$(aws sqs create-queue --queue-name q --query QueueUrl --output text)
+aws sqs send-message --queue-url "$url" --message-body hello >/dev/null
+[ -n "$(aws s3 ls | grep mine)" ] && echo True
+aws sqs receive-message --queue-url "$url" --query 'Messages[0].Body' --output text
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def networked():
+    """A stand-in whose jobs have a network, a gateway before a simulated AWS, and the address of that."""
+    for language in AWS_PROGRAMS:
+        packages.install(language, CACHE_DIR)
+    limits = piston_standin.Limits(networking=True)
+    simulated, gateway = SimulatedAws(), Gateway("127.0.0.1:0")
+    with standing_in(*(Package.of(language, CACHE_DIR) for language in AWS_PROGRAMS), limits=limits) as standin:
+        runner = Piston(Settings(piston_urls=standin.url), gateway)
+        yield runner, simulated
+        runner.close()
+    gateway.close()
+    simulated.close()
+
+
+@pytest.mark.skipif(bool(REAL), reason="the gateway listens on loopback alone")
+@pytest.mark.parametrize("language", AWS_PROGRAMS)
+def test_programs_reach_their_simulated_aws_through_the_gateway(networked, language):
+    runner, simulated = networked
+    address = simulated.endpoint(f"session-of-{language}")
+    aws = AwsAccess(AwsMode.SIMULATED, address.host, address.port)
+    files = (File(BY_ID[language].main, AWS_PROGRAMS[language].encode()),)
+    last = result(runner, RunRequest(uuid.uuid4().hex, language, files, limits=Limits(timeout_s=60), aws=aws))
+    assert (last.run.stdout, last.run.stderr) == ("True\nhello\n", "")
+    assert last.files == ()
+
+
+def test_without_a_gateway_the_simulated_aws_is_refused_before_anything_runs(scripts):
+    with standing_in(scripts) as standin:
+        runner = piston(standin.url)
+        with pytest.raises(InputRefused):
+            runner.run(asking("", aws=AwsAccess(AwsMode.SIMULATED, "127.0.0.1", 1)))
+        assert standin.jobs == []
+        runner.close()

@@ -8,6 +8,7 @@ from codecoach.i18n import Notice
 from codecoach.languages import LANGUAGES, ProgrammingLanguage
 from codecoach.runner.checking import check
 from codecoach.runner.credentials import AwsMode
+from codecoach.runner.gate import Gate
 from codecoach.runner.piston.instructions import refuse_names
 from codecoach.runner.piston.job import Job
 from codecoach.runner.piston.places import Places
@@ -24,9 +25,11 @@ class Piston:
     May be made and used from any thread; nothing is asked of a server before the first use.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, gate: Gate | None = None) -> None:
+        """`gate` is how programs get to the simulated AWS; None where they cannot."""
         self._servers = tuple(Server(url) for url in settings.piston_addresses)
         self._places = Places(self._servers, settings.piston_jobs)
+        self._gate = gate
         self._jobs: dict[str, Job] = {}
 
     def runtimes(self) -> tuple[Runtime, ...]:
@@ -39,7 +42,7 @@ class Piston:
         """See `Runner.run`; a wrong request is refused before the first event is asked for."""
         check(request)
         refuse_names(request)
-        if request.aws.mode is not AwsMode.NONE:
+        if request.aws.mode is AwsMode.SIMULATED and self._gate is None:
             raise InputRefused("piston_no_simulated_aws")
         return self._events(request)
 
@@ -58,7 +61,7 @@ class Piston:
             server.close()
 
     def _events(self, request: RunRequest) -> Iterator[RunEvent]:
-        job = self._jobs[request.job_id] = Job(request, self._places)
+        job = self._jobs[request.job_id] = Job(request, self._places, self._gate)
         threading.Thread(target=job.work, name=f"piston-{request.job_id}", daemon=True).start()
         over = False
         try:

@@ -93,9 +93,8 @@ def supervised(
     bound: Bounds,
     own: Secrets,
     environment: Mapping[str, str],
-    home: Mapping[str, bytes],
 ) -> dict[str, Any]:
-    """The request for a package with the supervisor. `home`: path below the program's home -> content."""
+    """The request for a package with the supervisor; `environment` is that of `credentials.environment`."""
     limits = request.limits
     job = {
         "token": own.token,
@@ -108,7 +107,7 @@ def supervised(
     }
     pairs = "".join(f"{name}={value}\0" for name, value in environment.items())
     ours = [_job(job), _binary(f"{FOLDER}/stdin", request.stdin), _binary(f"{FOLDER}/environment", pairs.encode())]
-    ours += [_binary(f"{FOLDER}/home/{path}", content) for path, content in home.items()]
+    ours += [_binary(f"{FOLDER}/home/{path}", content) for path, content in _home(environment).items()]
     others = [_text(file) or _binary(file.name, file.content) for file in request.files[1:]]
     return {**_plain(request, runtime, bound), "files": [*_entry(request.files[0]), *others, *ours]}
 
@@ -118,6 +117,19 @@ def unsupervised(request: RunRequest, runtime: PistonRuntime, bound: Bounds) -> 
     # All but the entry point as base64: some of Piston's own packages give every utf8 file to a compiler that takes one.
     files = [*_entry(request.files[0]), *(_binary(file.name, file.content) for file in request.files[1:])]
     return {**_plain(request, runtime, bound), "files": files, "stdin": request.stdin.decode("utf-8", "replace")}
+
+
+def _home(environment: Mapping[str, str]) -> dict[str, bytes]:
+    """The AWS configuration files a program finds, for code that names a profile and so does not look at variables alone."""
+    config = {"region": "AWS_REGION", "endpoint_url": "AWS_ENDPOINT_URL"}
+    keys = {name.lower(): name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")}
+    files = {".aws/config": config, ".aws/credentials": keys}
+    return {path: _profile(environment, names) for path, names in files.items()} if environment else {}
+
+
+def _profile(environment: Mapping[str, str], names: Mapping[str, str]) -> bytes:
+    lines = [f"{name} = {environment[key]}\n" for name, key in names.items() if key in environment]
+    return f"[default]\n{''.join(lines)}".encode()
 
 
 def stopping(runtime: PistonRuntime, own: Secrets) -> dict[str, Any]:

@@ -4,11 +4,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from queue import SimpleQueue
 
 from websockets.sync.client import ClientConnection
 
-from codecoach.errors import CodeCoachError, RunnerUnavailable
+from codecoach.errors import CodeCoachError, InputRefused, RunnerUnavailable
+from codecoach.runner import credentials
+from codecoach.runner.credentials import AwsMode
+from codecoach.runner.gate import Gate
 from codecoach.runner.piston import endings, instructions
 from codecoach.runner.piston.answers import NotBegun, OverLimit, PistonRuntime
 from codecoach.runner.piston.instructions import Bounds, Secrets
@@ -30,7 +34,8 @@ _LATE_S = 20.0
 class Job:
     """Runs one request in the thread that calls `work`; `cancel` may come at any time from any other."""
 
-    def __init__(self, request: RunRequest, places: Places) -> None:
+    def __init__(self, request: RunRequest, places: Places, gate: Gate | None) -> None:
+        self._gate = gate
         self.events: SimpleQueue[RunEvent | CodeCoachError] = SimpleQueue()
         self._request = request
         self._places = places
@@ -119,8 +124,24 @@ class Job:
     # --- on it
 
     def _supervised(self, server: Server, runtime: PistonRuntime, bound: Bounds) -> tuple[RunResult, float]:
+        with ExitStack() as until_it_ends:
+            environment = self._environment(until_it_ends)
+            return self._told(server, runtime, bound, environment)
+
+    def _environment(self, until_it_ends: ExitStack) -> dict[str, str]:
+        """What tells the program of its AWS."""
+        access = self._request.aws
+        if access.mode is not AwsMode.SIMULATED or self._gate is None:
+            return credentials.environment(access, "")
+        admission = until_it_ends.enter_context(self._gate.admit(access.host, access.port))
+        variables = credentials.environment(access, admission.endpoint_url)
+        return {**variables, "AWS_ACCESS_KEY_ID": admission.access_key_id}
+
+    def _told(
+        self, server: Server, runtime: PistonRuntime, bound: Bounds, environment: dict[str, str]
+    ) -> tuple[RunResult, float]:
         own = Secrets.new()
-        body = as_body(instructions.supervised(self._request, runtime, bound, own, {}, {}))
+        body = as_body(instructions.supervised(self._request, runtime, bound, own, environment))
         stop = as_body(instructions.stopping(runtime, own))
         listener = Listener(own.token, self._request.limits, self._emit_and(lambda: self._stop_by(server, stop)))
         try:
@@ -142,6 +163,8 @@ class Job:
         return result, bound.longest_s if runs_on else 0.0
 
     def _plain(self, server: Server, runtime: PistonRuntime, bound: Bounds) -> tuple[RunResult, float]:
+        if self._request.aws.mode is not AwsMode.NONE:
+            raise InputRefused("piston_package_without_aws", language=runtime.language)
         listener = Listener(None, self._request.limits, self._emit)
         listener.stage("run")
         body = as_body(instructions.unsupervised(self._request, runtime, bound))
