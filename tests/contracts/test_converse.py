@@ -50,7 +50,7 @@ def bedrock(server) -> ScriptedServer:
 
 @pytest.fixture(scope="module")
 def settings(server) -> Settings:
-    return Settings(bedrock_endpoint_url=server.url, request_timeout_s=2)
+    return Settings(bedrock_endpoint_url=server.url, request_timeout_s=60)
 
 
 @pytest.fixture(scope="module")
