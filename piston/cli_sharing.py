@@ -26,7 +26,7 @@ from piston.console import (
     tell,
     told,
 )
-from piston.errors import TokenMissing
+from piston.errors import TokenMissing, ToolkitError
 from piston.github import API, GitHub
 from piston.progress import Bars
 from piston.transfer import Patience, shown
@@ -126,7 +126,7 @@ def publish(
     with told(as_json):
         github = _github(repository, api, pace)
         if dry_run:
-            _tell_plan(publishing.plan(github, _packages_in(folder), exactly), as_json)
+            _tell_plan(publishing.plan(github, _some_packages_in(folder), exactly), as_json)
             return
         published = _published(github, folder, exactly)
     if as_json:
@@ -141,12 +141,20 @@ def _packages_in(folder: Path) -> Sequence[indexes.PackageFile]:
     return indexes.scan(folder)
 
 
+def _some_packages_in(folder: Path) -> Sequence[indexes.PackageFile]:
+    """An empty folder is mostly the wrong one, and published with --exactly it would take every package away."""
+    files = _packages_in(folder)
+    if not files:
+        raise ToolkitError("folder_empty", folder=folder)
+    return files
+
+
 def _github(repository: str, api: str, pace: float) -> GitHub:
     return GitHub(repository, _token(), Patience(most_wait_s=_MOST_LIMIT_WAIT_S), api, pace)
 
 
 def _published(github: GitHub, folder: Path, exactly: bool) -> publishing.Published:
-    files = _packages_in(folder)
+    files = _some_packages_in(folder)
     with Bars(len(files)) as bars:
         return publishing.publish(github, files, bars, exactly)
 

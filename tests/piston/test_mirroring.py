@@ -1,10 +1,10 @@
 """Mirrored packages are right or not there, whatever the network does, and what has come is never fetched twice."""
 
 import hashlib
-import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -98,6 +98,12 @@ def test_a_wish_for_a_very_long_wait_is_an_error_at_once(upstream, tmp_path):
     with pytest.raises(Unreachable):
         fetch(upstream, tmp_path)
     assert len(upstream.asked) == 1
+
+
+def test_a_wish_may_be_a_time_of_day(upstream, tmp_path):
+    upstream.content["/f"] = CONTENT
+    upstream.faults["/f"] = [servers.status(503, Retry_After="Mon, 01 Jan 2024 00:00:00 GMT")]
+    assert fetch(upstream, tmp_path) == [0]
 
 
 def test_tries_are_bounded_and_what_has_come_is_kept(upstream, tmp_path):
@@ -234,8 +240,8 @@ def test_killed_in_the_middle_it_leaves_nothing_half_written_and_goes_on(upstrea
         handler.wfile.write(content[:200_000])
         handler.wfile.flush()
         # The command is in the middle of it when some of it is on the disk.
-        while not any(part.stat().st_size for part in folder.glob(".b-*.part")):
-            os.sched_yield()
+        while process.poll() is None and not any(part.stat().st_size for part in folder.glob(".b-*.part")):
+            time.sleep(0.01)
         process.send_signal(number)
         process.wait()
         handler.close_connection = True

@@ -279,6 +279,15 @@ def test_without_a_good_token_the_command_says_so_and_never_repeats_it(github, t
     assert not token or token not in ended.stdout + ended.stderr
 
 
+def test_an_empty_folder_is_not_published(github, tmp_path):
+    publish(client(github), folder(tmp_path / "f", a_1="one"), Unwatched())
+    (tmp_path / "empty").mkdir()
+    for more in ((), ("--exactly",), ("--dry-run",)):
+        ended = ran(**publishing(github, tmp_path / "empty", "--json", *more))
+        assert json.loads(ended.stdout)["error"] == "folder_empty"
+    assert read_over_http(github) == {"a=1.0.0": "one"}
+
+
 def test_killed_in_the_middle_it_goes_on_and_no_reader_notices(github, tmp_path):
     publish(client(github), folder(tmp_path / "f", a_1="one"), Unwatched())
     before = github.read()
