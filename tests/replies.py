@@ -8,7 +8,7 @@ from collections.abc import Callable
 from codecoach.chat.messages import Usage
 from codecoach.models.port import Finished, ModelEvent, ModelRequest, TextDelta
 
-GIVEN_UP_AFTER_S = 20.0
+GIVEN_UP_AFTER_S = 60
 
 
 class ToldReply:

@@ -41,7 +41,7 @@ def dynamodb_client(url: str):
         region_name="us-east-1",
         aws_access_key_id="test",
         aws_secret_access_key="test",
-        config=Config(connect_timeout=2, read_timeout=30, retries={"total_max_attempts": 1}, max_pool_connections=20),
+        config=Config(connect_timeout=30, read_timeout=60, retries={"total_max_attempts": 1}, max_pool_connections=20),
     )
 
 

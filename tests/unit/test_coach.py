@@ -48,14 +48,14 @@ def coach(model, conversations) -> Coach:
 def finish(model: ToldModel, running: Generation, text: str) -> Message:
     model.reply.say(text)
     model.reply.end()
-    assert running.join(10)
+    assert running.join(60)
     return running.snapshot()
 
 
 def fail(model: ToldModel, running: Generation, text: str = "") -> Message:
     model.reply.say(text)
     model.reply.tell(ModelThrottled())
-    assert running.join(10)
+    assert running.join(60)
     return running.snapshot()
 
 
@@ -177,7 +177,7 @@ def test_a_stopped_reply_goes_on_in_the_same_message(coach, model, conversations
     model.reply.say("The first half")
     running.wait(0, 10)
     running.stop()
-    assert running.join(10)
+    assert running.join(60)
     stopped = running.snapshot()
     assert stopped.unfinished
     finish(model, coach.resume(conversation, stopped, MODEL), " and the second.")

@@ -82,7 +82,7 @@ def test_a_reply_is_stored_from_the_first_moment(running, conversations):
 def test_a_whole_reply_is_stored_with_what_the_service_said_of_it(running, model, conversations, generations):
     model.reply.say("Hel", "lo")
     model.reply.end()
-    assert running.join(10)
+    assert running.join(60)
     message = stored(conversations, running)
     assert (message.text, message.state, message.stop_reason) == ("Hello", MessageState.COMPLETE, "end_turn")
     assert message.usage == Usage(10, 20)
@@ -108,7 +108,7 @@ def test_stop_keeps_what_has_come_and_hangs_up(running, model, conversations):
     eventually(lambda: running.snapshot().text == "Half")
     running.stop()
     model.reply.say(" and more")
-    assert running.join(10)
+    assert running.join(60)
     assert model.reply.closed.is_set()
     message = stored(conversations, running)
     assert (message.text, message.state, message.error) == ("Half", MessageState.STOPPED, None)
@@ -119,13 +119,13 @@ def test_stop_reaches_a_reply_that_another_process_writes(running, generations, 
     generations.stop(thread, running.message_id + "0")
     assert not running.done
     conversations.request_stop(thread, running.message_id)
-    assert running.join(10)
+    assert running.join(60)
     assert stored(conversations, running).state is MessageState.STOPPED
 
 
 def test_a_reply_whose_conversation_is_deleted_ends_and_leaves_nothing(running, conversations, thread):
     conversations.delete("ann@example.com", thread)
-    assert running.join(10)
+    assert running.join(60)
     assert conversations.get_message(thread, running.message_id) is None
 
 
@@ -133,7 +133,7 @@ def test_the_models_error_is_kept_beside_the_text_never_in_it(running, model, co
     model.reply.say("Half")
     error = ModelThrottled()
     model.reply.tell(error)
-    assert running.join(10)
+    assert running.join(60)
     message = stored(conversations, running)
     assert (message.text, message.state) == ("Half", MessageState.FAILED)
     assert (message.error.key, message.error.reference) == ("model_throttled", error.reference)
@@ -142,21 +142,21 @@ def test_the_models_error_is_kept_beside_the_text_never_in_it(running, model, co
 
 def test_a_reply_that_is_cut_off_is_interrupted(running, model, conversations):
     model.reply.tell(StreamBroken())
-    assert running.join(10)
+    assert running.join(60)
     assert stored(conversations, running).state is MessageState.INTERRUPTED
     assert stored(conversations, running).error.key == "stream_broken"
 
 
 def test_a_fault_of_ours_ends_the_reply_with_a_reference(running, model, conversations):
     model.reply.tell(ZeroDivisionError())
-    assert running.join(10)
+    assert running.join(60)
     assert stored(conversations, running).error.key == "internal"
 
 
 def test_a_model_that_ends_without_an_end_mark_is_cut_off(running, model):
     model.reply.say("Half")
     model.reply.close()
-    assert running.join(10)
+    assert running.join(60)
     assert running.snapshot().state is MessageState.INTERRUPTED
 
 
@@ -173,7 +173,7 @@ def test_a_store_that_fails_at_the_end_is_tried_again(running, model, conversati
     conversations.failing = True
     model.reply.say("Hello")
     model.reply.end()
-    assert running.join(10)
+    assert running.join(60)
     assert running.snapshot().state is MessageState.COMPLETE
     # Its page can still find it, and the next reply may start.
     assert generations.find(running.thread_id) is running
@@ -187,12 +187,12 @@ def test_an_end_that_could_not_be_stored_does_not_come_over_what_continues_it(
     conversations.failing = True
     model.reply.say("Half")
     model.reply.end("max_tokens")
-    assert running.join(10)
+    assert running.join(60)
     conversations.failing = False
     onward = generations.start(thread, REQUEST, running.snapshot())
     model.reply.say(" and the rest")
     model.reply.end()
-    assert onward.join(10)
+    assert onward.join(60)
     eventually(lambda: not [thread for thread in threading.enumerate() if thread.name == f"reply-{running.message_id}"])
     assert stored(conversations, onward).text == "Half and the rest"
 
@@ -210,7 +210,7 @@ def test_a_thread_has_one_reply_at_a_time(running, generations, model, conversat
     assert caught.value.key == "reply_running"
     assert generations.find(thread) is running
     model.replies[0].end()
-    assert running.join(10)
+    assert running.join(60)
     assert generations.start(thread, REQUEST, new_reply(conversations)) is not running
 
 
@@ -231,7 +231,7 @@ def test_every_page_that_waits_sees_the_text_and_the_end(running, model):
     model.reply.say("lo")
     model.reply.end()
     for page in pages:
-        page.join(10)
+        page.join(60)
     assert seen == ["Hello"] * 20
 
 
@@ -256,7 +256,7 @@ def test_a_continued_reply_goes_on_in_the_same_message(generations, model, conve
     assert running.snapshot().text == "The answer is cl"
     model.reply.say("The answer ", "is clear.")
     model.reply.end()
-    assert running.join(10)
+    assert running.join(60)
     result = stored(conversations, running)
     assert (result.id, result.text, result.usage) == (message.id, "The answer is clear.", Usage(11, 22))
 
@@ -266,7 +266,7 @@ def test_after_a_prefill_nothing_is_taken_for_a_repetition(generations, model, c
     running = generations.start(thread, prefilled, new_reply(conversations, "na na na na"))
     model.reply.say(" na na na na")
     model.reply.end()
-    assert running.join(10)
+    assert running.join(60)
     assert running.snapshot().text == "na na na na na na na na"
 
 

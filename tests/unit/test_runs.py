@@ -97,7 +97,7 @@ def test_a_run_is_recorded_with_what_it_printed(programs):
         files_left_out=2,
     )
     job = runs(programs, StageChanged("run"), OutputChunk("stdout", "1\n"), result).start("p", request(), "s")
-    assert job.join(10)
+    assert job.join(60)
     assert (job.stage, job.result, job.error, job.stdout) == ("done", result, None, "1\n")
     stored = programs.run("p", job.id)
     assert stored == job.record
@@ -130,7 +130,7 @@ def test_waiting_ends_when_nothing_comes(programs):
 def test_live_output_is_bounded(programs):
     chunk = OutputChunk("stdout", "x" * (LIVE_CHARS // 2 + 1))
     job = runs(programs, chunk, chunk, chunk, ended()).start("p", request(), "s")
-    assert job.join(10)
+    assert job.join(60)
     assert len(job.stdout) == LIVE_CHARS
 
 
@@ -138,7 +138,7 @@ def test_stop_keeps_and_records_what_was_printed(programs):
     job = runs(programs, OutputChunk("stdout", "so far"), threading.Event(), ended()).start("p", request(), "s")
     job.wait(0, 10)
     job.stop()
-    assert job.join(10)
+    assert job.join(60)
     assert job.result.status is RunStatus.CANCELLED
     assert programs.run("p", job.id).status == "cancelled"
 
@@ -160,15 +160,15 @@ def test_one_run_at_a_time_in_a_thread(programs):
         steps.start("p", request(), "s")
     steps.start("other", request(), "s")
     go.set()
-    assert job.join(10)
-    assert steps.start("p", request(), "s").join(10)
+    assert job.join(60)
+    assert steps.start("p", request(), "s").join(60)
 
 
 def test_a_page_finds_the_run_again_also_after_its_end(programs):
     steps = runs(programs, ended())
     job = steps.start("p", request(), "s")
     assert steps.find("p") is job
-    assert job.join(10)
+    assert job.join(60)
     assert runs(programs).find("p") is job
     assert steps.find("unknown") is None
 
@@ -177,7 +177,7 @@ def test_of_the_finished_runs_only_the_last_are_remembered(programs, monkeypatch
     monkeypatch.setattr(runs_module, "FINISHED_KEPT", 1)
     steps = runs(programs, ended())
     for thread in ("a", "b", "c", "d"):
-        assert steps.start(thread, request(), "s").join(10)
+        assert steps.start(thread, request(), "s").join(60)
     assert [thread for thread in "abcd" if steps.find(thread)] == ["c", "d"]
 
 
@@ -185,7 +185,7 @@ def test_large_finished_runs_are_forgotten_sooner(programs, monkeypatch):
     monkeypatch.setattr(runs_module, "FINISHED_KEPT_BYTES", 2500)
     steps = runs(programs, ended(files=(File("a", b"x" * 1000),)))
     for thread in ("a", "b", "c", "d"):
-        assert steps.start(thread, request(), "s").join(10)
+        assert steps.start(thread, request(), "s").join(60)
     assert [thread for thread in "abcd" if steps.find(thread)] == ["b", "c", "d"]
 
 
@@ -195,7 +195,7 @@ def test_large_finished_runs_are_forgotten_sooner(programs, monkeypatch):
 )
 def test_a_fault_of_ours_is_an_error_and_no_record(programs, error, key):
     job = runs(programs, StageChanged("run"), error).start("p", request(), "s")
-    assert job.join(10)
+    assert job.join(60)
     assert job.error.key == key
     assert job.result is job.record is None
     assert programs.runs("p") == ()
@@ -203,7 +203,7 @@ def test_a_fault_of_ours_is_an_error_and_no_record(programs, error, key):
 
 def test_a_runner_that_gives_no_result_is_an_error(programs):
     job = runs(programs, StageChanged("run")).start("p", request(), "s")
-    assert job.join(10)
+    assert job.join(60)
     assert isinstance(job.error, RunnerUnavailable)
 
 
@@ -213,7 +213,7 @@ def test_a_store_that_fails_does_not_hide_the_result(programs):
             raise StoreUnavailable(detail="disk full")
 
     job = Runs(StepRunner(ended()), SimulatedAws(), Broken()).start("p", request(), "s")
-    assert job.join(10)
+    assert job.join(60)
     assert job.result.status is RunStatus.OK
     assert isinstance(job.unsaved, StoreUnavailable)
 
@@ -224,7 +224,7 @@ def test_a_run_ends_whatever_happens_to_its_record(programs):
             raise ValueError("of a kind that nobody thought of")
 
     job = Runs(StepRunner(ended()), SimulatedAws(), Odd()).start("p", request(), "s")
-    assert job.join(10)
+    assert job.join(60)
     assert job.result.status is RunStatus.OK
     assert isinstance(job.unsaved, StoreError)
 
@@ -234,7 +234,7 @@ def test_without_a_simulated_aws_programs_that_need_none_still_run(programs):
     failed = steps.start("with", request(AwsMode.SIMULATED), "s")
     fine = steps.start("without", request(), "s")
     assert failed.join(60)
-    assert fine.join(10)
+    assert fine.join(60)
     assert isinstance(failed.error, SimulationError)
     assert fine.error is None
     steps._simulated.close()
