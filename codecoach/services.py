@@ -17,6 +17,7 @@ from codecoach.models import catalogue, clients, converse, readiness
 from codecoach.models.converse import ConverseModel
 from codecoach.models.directory import BedrockDirectory
 from codecoach.models.port import Model, ModelDirectory
+from codecoach.runner.installing import Installations
 from codecoach.runner.piston import Piston
 from codecoach.runner.port import Limits, Runner
 from codecoach.runner.sandbox import Sandbox
@@ -123,6 +124,10 @@ class Services:
         if self.settings.runner is RunnerKind.PISTON:
             return Piston(self.settings, Gateway(self.settings.gateway) if self.settings.gateway else None)
         return Sandbox(self.settings)
+
+    @part
+    def installations(self) -> Installations:
+        return Installations(self.settings.cache_dir)
 
     @part
     def simulated(self) -> SimulatedAws:

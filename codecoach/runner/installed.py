@@ -29,11 +29,15 @@ RECORD = "runtime.json"
 
 @dataclass(frozen=True)
 class Package:
-    """A package of this repository; `mount` is the path under which programs find it built, as in Piston."""
+    """A package of this repository; `mount` is the path under which programs find it built, as in Piston.
+
+    disk_mb  about how much it takes when built; 0 where nobody has weighed it
+    """
 
     language: str
     version: str
     folder: Path
+    disk_mb: int = 0
 
     @property
     def mount(self) -> str:
@@ -71,7 +75,8 @@ def known() -> dict[str, Package]:
     packages: dict[str, Package] = {}
     for metadata in sorted(PACKAGES.glob("*/*/metadata.json"), key=lambda path: _ordered(path.parent.name)):
         content = json.loads(metadata.read_text("utf-8"))
-        packages[content["language"]] = Package(content["language"], content["version"], metadata.parent)
+        language, weight = content["language"], content.get("disk_mb", 0)
+        packages[language] = Package(language, content["version"], metadata.parent, weight)
     return packages
 
 

@@ -1,13 +1,15 @@
-"""The runtimes of all languages, for administrators."""
+"""The runtimes of all languages, for administrators, who may install those that are missing."""
 
 from typing import Final
 
 import streamlit as st
 
 from codecoach import languages
+from codecoach.runner import installed
 from codecoach.runner.port import Runtime
+from codecoach.settings import RunnerKind
 from codecoach.store.accounts import Account
-from codecoach.ui import notices
+from codecoach.ui import acting, notices
 from codecoach.ui.administration import is_admin
 from codecoach.ui.session import services, t
 
@@ -16,6 +18,7 @@ _BADGES: Final = {
     True: ("settings_page.installed", ":material/check_circle:", "green"),
     False: ("settings_page.not_installed", ":material/do_not_disturb_on:", "gray"),
 }
+_LOOK_EVERY_S: Final = 1.0
 
 
 def draw_runtimes(account: Account) -> None:
@@ -24,6 +27,17 @@ def draw_runtimes(account: Account) -> None:
         return
     for runtime in services().runner.runtimes():
         _draw_one(runtime)
+    if services().installations.going_on():
+        _look_again()
+
+
+@st.fragment(run_every=_LOOK_EVERY_S)
+def _look_again() -> None:
+    """Draw the page anew while something is being installed: its own output, and what is there then."""
+    if st.session_state.get("settings:looked"):
+        del st.session_state["settings:looked"]
+        st.rerun(scope="app")
+    st.session_state["settings:looked"] = True
 
 
 def _draw_one(runtime: Runtime) -> None:
@@ -37,3 +51,26 @@ def _draw_one(runtime: Runtime) -> None:
             st.caption(" · ".join(facts))
         if runtime.problem:
             st.caption(notices.told(runtime.problem))
+        if not runtime.installed and services().settings.runner is RunnerKind.SANDBOX:
+            _draw_installation(runtime.language)
+
+
+def _draw_installation(language: str) -> None:
+    package = installed.known().get(language)
+    if package is None:
+        return
+    now = services().installations.of(language)
+    if now and now.problem:
+        st.error(notices.told(now.problem))
+    if now and now.goes_on:
+        line = t("settings_page.installing", line=now.line) if now.line else t("settings_page.install_waits")
+        st.status(notices.plain(line), state="running")
+        return
+    weight = package.disk_mb
+    st.button(
+        t("settings_page.install_sized", megabytes=weight) if weight else t("settings_page.install"),
+        icon=":material/download:",
+        key=f"settings-install-{language}",
+        on_click=acting.attempt,
+        args=(services().installations.start, language),
+    )

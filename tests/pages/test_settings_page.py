@@ -1,9 +1,13 @@
 """Settings: a model is saved only after it answered, and administrators manage accounts."""
 
+import threading
+import time
+
 import pytest
 
-from codecoach.errors import ModelAccessDenied, ModelThrottled
+from codecoach.errors import ModelAccessDenied, ModelThrottled, RuntimeBroken
 from codecoach.languages import LANGUAGES
+from codecoach.runner import packages
 
 from .conftest import PASSWORD, open_page, texts
 
@@ -173,3 +177,27 @@ def test_an_administrator_sees_the_runtime_of_every_language(services, admin):
     shown = texts(section(open_page(SETTINGS, services.sign_ins.open(admin)), "runtimes"))
     assert [language.label for language in LANGUAGES if language.label not in shown] == []
     assert "Not installed" in shown
+
+
+def test_an_administrator_installs_a_missing_runtime_and_sees_how_it_goes(services, admin, monkeypatch):
+    gate, asked = threading.Event(), []
+
+    def install(language, _cache_dir, report):
+        asked.append(language)
+        report("unpacking")
+        assert gate.wait(30)
+        raise RuntimeBroken(language=language, detail="the disk is full")
+
+    monkeypatch.setattr(packages, "install", install)
+    shown = section(open_page(SETTINGS, services.sign_ins.open(admin)), "runtimes")
+    shown.button(key="settings-install-lua").click().run()
+    assert not shown.exception
+    assert "settings-install-lua" not in [button.key for button in shown.button]
+    gate.set()
+    deadline = time.monotonic() + 30
+    while services.installations.going_on() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    shown.run()
+    assert asked == ["lua"]
+    assert "the disk is full" in shown.error[0].value
+    assert "settings-install-lua" in [button.key for button in shown.button]
