@@ -13,6 +13,7 @@ from codecoach.local.scripted import ScriptedServer
 from codecoach.runner import packages
 from codecoach.runner.port import RunResult, RunStatus, StageResult
 from codecoach.settings import Settings
+from tests.contracts.piston_playback import over_http
 
 ROOT = Path(__file__).parents[2]
 
@@ -173,3 +174,26 @@ def test_accounts_are_added_reset_and_disabled(codecoach):
 def test_the_command_line_speaks_chinese_where_the_machine_does(codecoach):
     done = codecoach("ask", " ", LANG="zh_CN.UTF-8")
     assert "。" in done.stderr
+
+
+def test_run_goes_to_the_runner_that_is_asked_for(codecoach, tmp_path):
+    (tmp_path / "main.py").write_text('print("here")')
+    with over_http("ok_python") as played:
+        done = codecoach("run", "main.py", "--runner", "piston", CODECOACH_PISTON_URLS=played.url)
+        assert (done.stdout, done.returncode) == ("Hello, world!\n", 0)
+        by_setting = codecoach("run", "main.py", CODECOACH_RUNNER="piston", CODECOACH_PISTON_URLS=played.url)
+        assert by_setting.stdout == "Hello, world!\n"
+        other = codecoach("run", "main.py", "--runner", "sandbox", CODECOACH_RUNNER="piston")
+        assert other.stdout == "here\n"
+    assert [body["files"][0]["content"] for body in played.bodies] == ['print("here")'] * 2
+
+
+def test_a_piston_that_does_not_answer_is_named_with_what_to_do(codecoach, tmp_path):
+    (tmp_path / "main.py").write_text("print(1)")
+    with over_http("ok_python") as gone:
+        pass
+    done = codecoach("run", "main.py", "--runner", "piston", CODECOACH_PISTON_URLS=gone.url)
+    assert (done.stdout, done.returncode) == ("", 3)
+    assert gone.url in done.stderr
+    listed = codecoach("runtimes", CODECOACH_RUNNER="piston", CODECOACH_PISTON_URLS=gone.url)
+    assert "CODECOACH_PISTON_URLS" in listed.stdout

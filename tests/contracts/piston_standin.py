@@ -364,14 +364,16 @@ def served(app: Starlette, port: int = 0) -> Iterator[str]:
 
 
 @contextmanager
-def standing_in(*packages: Package, limits: Limits | None = None, websocket: bool = True) -> Iterator[Standin]:
-    """A stand-in that has these packages."""
+def standing_in(
+    *packages: Package, limits: Limits | None = None, websocket: bool = True, port: int = 0
+) -> Iterator[Standin]:
+    """A stand-in that has these packages, at any free port."""
     with tempfile.TemporaryDirectory() as shared:
         Path(shared).chmod(0o1777)
         standin = Standin("", limits or Limits())
         engine = _Engine(standin, list(packages), Path(shared))
         try:
-            with served(_app(engine, standin, list(packages), websocket)) as standin.url:
+            with served(_app(engine, standin, list(packages), websocket), port) as standin.url:
                 yield standin
         finally:
             for process in standin.processes:

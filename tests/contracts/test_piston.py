@@ -257,6 +257,17 @@ def test_where_no_server_answers_that_is_said_by_the_run_and_by_the_list():
     runner.close()
 
 
+def test_the_only_server_is_found_again_as_soon_as_it_is_back(scripts):
+    with standing_in(scripts) as standin:
+        runner = piston(standin.url)
+        assert result(runner, asking("echo 1")).run.stdout == "1\n"
+    with pytest.raises(RunnerUnavailable):
+        result(runner, asking("echo 2"))
+    with standing_in(scripts, port=int(standin.url.rpartition(":")[2])):
+        assert result(runner, asking("echo 3")).run.stdout == "3\n"
+    runner.close()
+
+
 def test_a_language_that_no_server_has_is_named(scripts):
     with standing_in(scripts) as standin:
         runner = piston(standin.url)

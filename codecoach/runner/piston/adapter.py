@@ -11,7 +11,7 @@ from codecoach.runner.credentials import AwsMode
 from codecoach.runner.gate import Gate
 from codecoach.runner.piston.instructions import refuse_names
 from codecoach.runner.piston.job import Job
-from codecoach.runner.piston.places import Places
+from codecoach.runner.piston.places import Places, look
 from codecoach.runner.piston.server import Server, is_supervised
 from codecoach.runner.port import RunEvent, RunRequest, RunResult, Runtime
 from codecoach.settings import Settings
@@ -34,8 +34,7 @@ class Piston:
 
     def runtimes(self) -> tuple[Runtime, ...]:
         """Every language, with the runtime that the servers have for it or the reason why there is none."""
-        for server in self._servers:
-            server.look()
+        look(self._servers)
         return tuple(self._runtime(language) for language in LANGUAGES)
 
     def run(self, request: RunRequest) -> Iterator[RunEvent]:

@@ -11,6 +11,16 @@ from codecoach.runner.piston.server import Server
 _LOOK_EVERY_S = 2.0
 
 
+def look(servers: Sequence[Server]) -> list[Server]:
+    """The servers that answer; where none is known to, each is asked again."""
+    for server in servers:
+        server.look()
+    if all(server.problem for server in servers):
+        for server in servers:
+            server.look_now()
+    return [server for server in servers if not server.problem]
+
+
 @dataclass(eq=False)
 class _Ticket:
     language: str
@@ -77,9 +87,7 @@ class Places:
             self._changed.notify_all()
 
     def _look(self, ticket: _Ticket) -> None:
-        for server in self._servers:
-            server.look()
-        answering = [server for server in self._servers if not server.problem]
+        answering = look(self._servers)
         if not answering:
             problems = "; ".join(f"{server.url}: {server.problem}" for server in self._servers)
             raise RunnerUnavailable(detail=problems)

@@ -30,7 +30,7 @@ class Server:
         self.url = url.rstrip("/")
         self.problem: str | None = None
         self._runtimes: tuple[PistonRuntime, ...] = ()
-        self._look_again_at = float("-inf")
+        self._looked_at = self._look_again_at = float("-inf")
         self._looking = threading.Lock()
         self._limits: dict[tuple[str, str], int] = {}
         # No connection is used twice: whether a job has begun would be unknown where an idle one turns out to be closed.
@@ -47,16 +47,24 @@ class Server:
     # --- what it has
 
     def look(self) -> None:
-        """Ask what it has where that is not known, or known for long; afterwards `problem` tells whether it answers.
+        """Ask what it has where that is not known, or known for long; `problem` tells whether it answers.
 
-        Only the very first look is waited for: one dead server among several must not make every run wait.
+        Only the very first answer is waited for: one dead server among several must not make every run wait.
         """
         if time.monotonic() < self._look_again_at:
             return
-        if self._look_again_at == float("-inf"):
-            self._look()
+        if self._looked_at == float("-inf"):
+            self.look_now()
         elif not self._looking.locked():
-            threading.Thread(target=self._look, name="piston-look", daemon=True).start()
+            threading.Thread(target=self.look_now, name="piston-look", daemon=True).start()
+
+    def look_now(self) -> None:
+        """Ask, and wait for the answer; whoever comes while somebody asks shares that answer."""
+        asked_at = time.monotonic()
+        with self._looking:
+            if self._looked_at < asked_at:
+                self._ask()
+                self._looked_at = time.monotonic()
 
     def runtimes(self) -> tuple[PistonRuntime, ...]:
         return () if self.problem else self._runtimes
@@ -73,18 +81,17 @@ class Server:
         self.problem = problem
         self._look_again_at = time.monotonic() + _BAD_FOR_S
 
-    def _look(self) -> None:
-        with self._looking:
-            if time.monotonic() < self._look_again_at:
-                return
-            try:
-                response = self._client.get("runtimes", timeout=httpx.Timeout(_LOOK_S, connect=_CONNECT_S))
-                self._runtimes = answers.runtimes(response.raise_for_status().content)
-            except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-                self.failed(_said(error))
-            else:
-                self.problem = None
-                self._look_again_at = time.monotonic() + _GOOD_FOR_S
+    def _ask(self) -> None:
+        try:
+            response = self._client.get("runtimes", timeout=httpx.Timeout(_LOOK_S, connect=_CONNECT_S))
+            self._runtimes = answers.runtimes(response.raise_for_status().content)
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            self.failed(_said(error))
+        except RuntimeError as error:  # closed while it was asked
+            self.problem = _said(error)
+        else:
+            self.problem = None
+            self._look_again_at = time.monotonic() + _GOOD_FOR_S
 
     # --- what it allows
 
