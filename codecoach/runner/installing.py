@@ -3,6 +3,7 @@
 import threading
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from codecoach.errors import CodeCoachError
@@ -59,9 +60,7 @@ class Installations:
     def _work(self) -> None:
         while language := self._next():
             try:
-                packages.install(
-                    language, self._cache_dir, lambda line, of=language: self._note(of, Installation(line))
-                )
+                packages.install(language, self._cache_dir, partial(self._say, language))
                 self._note(language, None)
             except CodeCoachError as error:
                 self._note(language, Installation(problem=error.what))
@@ -74,6 +73,9 @@ class Installations:
                 return self._waiting.popleft()
             self._worker = None
             return None
+
+    def _say(self, language: str, line: str) -> None:
+        self._note(language, Installation(line))
 
     def _note(self, language: str, state: Installation | None) -> None:
         with self._lock:
