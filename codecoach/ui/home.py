@@ -1,10 +1,17 @@
 """The Home page: what this is, where to begin, whether everything works."""
 
+from typing import Final
+
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from codecoach.settings import Backend
 from codecoach.ui import notices, page, parts
+from codecoach.ui.live import TICK_S
 from codecoach.ui.session import services, t
+
+# How many times it waits for checks that are under way; they are seen at the next look then.
+_TICKS: Final = 10
 
 
 def draw() -> None:
@@ -18,17 +25,36 @@ def draw() -> None:
         if st.button(t("home.open_editor"), icon=":material/code:"):
             st.switch_page("pages/2_Editor.py")
     st.subheader(t("home.state"))
-    draw_parts()
+    place = st.container()
     embedded = services().settings.backend is Backend.EMBEDDED
     st.caption(t("home.embedded") if embedded else t("home.in_aws", region=services().settings.region))
+    with place:  # last, because it may wait
+        draw_parts()
 
 
 @st.fragment(run_every=5)
 def draw_parts() -> None:
-    """Draw the state of model, store and runner; renews itself."""
+    """Draw the state of model, store and runner; renews itself.
+
+    What is known is drawn at once, and what the checks find that this started as soon as they end: else each look would
+    show what the look before it had asked for.
+    """
     page.check_gate()
     with notices.guard():
-        for state in parts.of(services()).snapshot():
+        known, place = parts.of(services()), st.empty()
+        states = known.snapshot()
+        _draw_all(place, states)
+        for _ in range(_TICKS):
+            if known.settled(TICK_S):
+                break
+            st.session_state.get("live")  # here Streamlit can end the script run
+        if known.snapshot() != states:
+            _draw_all(place, known.snapshot())
+
+
+def _draw_all(place: DeltaGenerator, states: tuple[parts.PartState, ...]) -> None:
+    with place.container():
+        for state in states:
             draw_part(state)
 
 

@@ -72,6 +72,15 @@ class Parts:
         with self._lock:
             return tuple(check.state() for check in self._checks.values())
 
+    def settled(self, timeout_s: float) -> bool:
+        """Whether the checks that were due have ended; waits for them at most so long."""
+        until = time.monotonic() + timeout_s
+        with self._lock:
+            running = [check.running for check in self._checks.values() if check.running]
+        for thread in running:
+            thread.join(max(0.0, until - time.monotonic()))
+        return not any(thread.is_alive() for thread in running)
+
     def identity(self) -> PartState:
         """Who AWS takes this app for, as the `version`; only meaningful with an AWS account behind it."""
         with self._lock:
@@ -93,12 +102,14 @@ class _Check:
         self._look = look
         self._last = PartState(name)
         self._started_at: float | None = None
+        self.running: threading.Thread | None = None
 
     def state(self) -> PartState:
         now = self._clock()
         if self._started_at is None and now >= self.due_at:
             self._started_at = now
-            threading.Thread(target=self._run, name=f"check {self._last.name}", daemon=True).start()
+            self.running = threading.Thread(target=self._run, name=f"check {self._last.name}", daemon=True)
+            self.running.start()
         if self._started_at is not None and now - self._started_at > SLOW_S:
             return PartState(self._last.name, problem=Notice("home.slow", {"seconds": int(SLOW_S)}), checked=True)
         return self._last

@@ -126,3 +126,12 @@ def test_a_runner_without_a_runtime_that_runs_does_not_work(parts, place):
     why = RunnerUnavailable(detail="no sandbox").what
     place.runtimes = lambda: (Runtime("python", "3.12", installed=False, problem=why),)
     assert (settled(parts)["runner"].word, settled(parts)["runner"].problem) == ("down", why)
+
+
+def test_who_wants_to_can_wait_for_the_checks_that_are_due(parts, place):
+    place.may_answer.clear()
+    parts.snapshot()
+    assert not parts.settled(0.05)
+    place.may_answer.set()
+    assert parts.settled(20)
+    assert [state.word for state in parts.snapshot()] == ["ok", "ok", "ok"]
