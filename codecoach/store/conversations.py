@@ -135,13 +135,15 @@ class Conversations:
         """
         if message.state is MessageState.STREAMING:
             message = dataclasses.replace(message, updated_at=self._clock())
-        key, stop, gone = keys.message(thread_id, message.id), keys.stop(thread_id, message.id), keys.gone(thread_id)
+        key, stop = keys.message(thread_id, message.id), keys.stop(thread_id, message.id)
 
         def attempt() -> None:
-            stored = self._table.batch_get([key, stop, gone])
-            discarded = stop in stored and stored[stop].data["discard"]
-            if gone not in stored and not discarded:
+            stored = self._table.batch_get([key, stop])
+            if not (stop in stored and stored[stop].data["discard"]):
                 self._large.put_over(stored.get(key), Item(key, from_message(message)))
+                # What replaces a message conflicts with its deletion; what is new conflicts with nothing, so it is asked after.
+                if key not in stored and self._table.get(keys.gone(thread_id)):
+                    self._large.delete(key)
             if stop in stored and message.state is not MessageState.STREAMING:
                 self._table.delete(stop)  # it has been obeyed, and must not stop what continues this message
 

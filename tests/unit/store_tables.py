@@ -1,6 +1,6 @@
-"""Tables for the tests of the stores: one that counts what is read and written, and one that dies in mid-work."""
+"""Tables for the tests of the stores: one that counts what is read and written and may die, one at which others are at work."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from codecoach.store.port import Delete, Item, Key, Page, Put, Table
 
@@ -68,3 +68,16 @@ class WatchedTable:
 
     def ping(self) -> str:
         return self.table.ping()
+
+
+class Meanwhile(WatchedTable):
+    """A table at one of whose calls something else happens first."""
+
+    def __init__(self, table: Table, at_call: int, what: Callable[[], object]) -> None:
+        super().__init__(table)
+        self._at_call, self._what = at_call, what
+
+    def _call(self) -> None:
+        super()._call()
+        if self.calls == self._at_call:
+            self._what()

@@ -18,7 +18,7 @@ from codecoach.store.large import PART_BYTES, split
 from codecoach.store.port import Item, Put
 from codecoach.store.records import from_message, to_message
 from codecoach.store.sqlite import SqliteTable
-from tests.unit.store_tables import Died, WatchedTable
+from tests.unit.store_tables import Died, Meanwhile, WatchedTable
 
 ME = "me@example.com"
 
@@ -179,6 +179,21 @@ def test_a_reply_that_streams_into_a_deleted_conversation_leaves_no_ghost(conver
     conversations.delete(ME, thread)
     assert conversations.stop_requested(thread, reply.id)
     conversations.save(thread, reply)
+    assert sorts(table, thread) == ["gone"]
+
+
+@pytest.mark.parametrize("at_call", range(1, 7))
+@pytest.mark.parametrize("saved_before", [False, True])
+def test_a_message_that_is_saved_while_its_conversation_is_deleted_leaves_no_ghost(
+    conversations, table, thread, calendar, saved_before, at_call
+):
+    reply = message(conversations, varied("y", 400_000))
+    if saved_before:
+        conversations.save(thread, reply)
+    meanwhile = Meanwhile(table, at_call, lambda: conversations.delete(ME, thread))
+    Conversations(meanwhile, clock=calendar).save(thread, reply)
+    if meanwhile.calls < at_call:
+        conversations.delete(ME, thread)
     assert sorts(table, thread) == ["gone"]
 
 

@@ -20,7 +20,7 @@ from codecoach.store.programs import (
     SourceFile,
 )
 from codecoach.store.sqlite import SqliteTable
-from tests.unit.store_tables import Died, WatchedTable
+from tests.unit.store_tables import Died, Meanwhile, WatchedTable
 
 MAIN = (SourceFile("main.py", "print('你好')\n"), SourceFile("empty.txt", ""))
 
@@ -143,19 +143,6 @@ def test_a_deletion_that_died_is_finished_by_the_next_whatever_is_deleted_then(t
             if not died:
                 break
         assert not died
-
-
-class Meanwhile(WatchedTable):
-    """A table at one of whose calls something else happens first."""
-
-    def __init__(self, table, at_call, what) -> None:
-        super().__init__(table)
-        self._at_call, self._what = at_call, what
-
-    def _call(self) -> None:
-        super()._call()
-        if self.calls == self._at_call:
-            self._what()
 
 
 @pytest.mark.parametrize("at_call", range(1, 12))
