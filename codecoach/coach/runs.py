@@ -258,7 +258,7 @@ def recorded(request: RunRequest, result: RunResult, at: datetime) -> RunRecord:
         signal=result.run.signal,
         stdout=result.run.stdout,
         stderr=result.run.stderr,
-        truncated=result.run.truncated,
+        truncated=any(stage.truncated for stage in (result.compile, result.run) if stage),
         wall_s=result.run.wall_s,
         cpu_s=result.run.cpu_s,
         peak_memory_bytes=result.run.peak_memory_bytes,
@@ -266,6 +266,7 @@ def recorded(request: RunRequest, result: RunResult, at: datetime) -> RunRecord:
         files=tuple(ResultFile(file.name, file.size_bytes, file.content) for file in result.files),
         files_left_out=result.files_left_out,
         compile_output=result.compile.stdout + result.compile.stderr if result.compile else "",
+        compile_wall_s=result.compile.wall_s if result.compile else None,
         code_sha256=code_sha256(request.files),
     )
 

@@ -90,6 +90,7 @@ class RunRecord:
 
     status          a word of `runner.port.RunStatus`
     compile_output  what the compiler said, where there was one
+    compile_wall_s  how long it took, None where there was none
     code_sha256     of the files that ran: tells whether the code has changed since
     files_left_out  at least how many more files it left than `files`; see `RunResult`
     whole           False in lists, where long outputs are cut and the files' contents left out
@@ -110,6 +111,7 @@ class RunRecord:
     reason: Notice | None = None
     files: tuple[ResultFile, ...] = ()
     compile_output: str = ""
+    compile_wall_s: float | None = None
     code_sha256: str = ""
     files_left_out: int = 0
     whole: bool = True

@@ -229,7 +229,10 @@ def _figures(record: RunRecord) -> list[str]:
         figures.append(t("run_ui.by_signal", signal=record.signal))
     elif record.exit_code is not None:
         figures.append(t("run_ui.exit_code", code=record.exit_code))
-    figures.append(t("run_ui.wall", seconds=f"{record.wall_s:.2f}"))
+    if record.wall_s or record.compile_wall_s is None:  # else nothing ran
+        figures.append(t("run_ui.wall", seconds=f"{record.wall_s:.2f}"))
+    if record.compile_wall_s is not None:
+        figures.append(t("run_ui.compiled_in", seconds=f"{record.compile_wall_s:.2f}"))
     if record.cpu_s is not None:
         figures.append(t("run_ui.cpu", seconds=f"{record.cpu_s:.2f}"))
     if record.peak_memory_bytes is not None:

@@ -103,6 +103,7 @@ def test_a_run_is_recorded_with_what_it_printed(programs):
     assert stored == job.record
     assert stored.files_left_out == 2
     assert (stored.stdout, stored.compile_output, stored.files[0].content) == ("1\n", "note", b"a")
+    assert stored.compile_wall_s == 1.0
     assert stored.code_sha256 == code_sha256(request().files)
 
 
