@@ -20,6 +20,7 @@
     │   └── RunnerUnavailable   the runner does not answer
     ├── SimulationError         the simulated AWS cannot be started or reached
     ├── IdentityUnknown         AWS does not say who we are
+    ├── AwsRefused              a program gets no access to the AWS of the configured role
     └── StoreError
         ├── VersionConflict     somebody else changed the item meanwhile
         ├── ItemRefused         the store cannot keep this item (too large, malformed)
@@ -133,6 +134,10 @@ class SimulationError(CodeCoachError):
 
 class IdentityUnknown(CodeCoachError):
     key = "identity_unknown"
+
+
+class AwsRefused(CodeCoachError):
+    key = "aws_refused"
 
 
 class StoreError(CodeCoachError):

@@ -7,10 +7,12 @@ from functools import cached_property, partial
 from typing import TypeVar
 
 from codecoach.aws.gateway import Gateway
+from codecoach.aws.run_role import RunRole
 from codecoach.aws.simulated import SimulatedAws
 from codecoach.coach.coach import Coach
 from codecoach.coach.fix import Fixer
 from codecoach.coach.generation import Generations
+from codecoach.coach.my_aws import MyAwsGate
 from codecoach.coach.runs import Runs
 from codecoach.errors import ModelNotFound
 from codecoach.models import catalogue, clients, converse, readiness
@@ -147,7 +149,11 @@ class Services:
 
     @part
     def runs(self) -> Runs:
-        return Runs(self.runner, self.simulated, self.programs)
+        return Runs(self.runner, self.simulated, self.programs, self.my_aws)
+
+    @part
+    def my_aws(self) -> MyAwsGate:
+        return MyAwsGate(self.settings, self.accounts, RunRole(self.settings))
 
     @property
     def default_model_id(self) -> str:

@@ -5,6 +5,7 @@ Every setting is an environment variable `CODECOACH_<NAME>`. The README's table 
 
 import difflib
 import ipaddress
+import json
 import os
 import re
 import sys
@@ -19,6 +20,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from codecoach.errors import SettingsWrong
 
 PREFIX = "CODECOACH_"
+_POLICIES = 10  # Source: PolicyArns of AssumeRole in the STS API reference
 
 
 class Backend(StrEnum):
@@ -26,6 +28,14 @@ class Backend(StrEnum):
 
     EMBEDDED = "embedded"
     AWS = "aws"
+
+
+class MyAws(StrEnum):
+    """Whose programs may use the AWS of the configured role."""
+
+    NOBODY = "nobody"
+    CHOSEN = "chosen"
+    EVERYBODY = "everybody"
 
 
 class RunnerKind(StrEnum):
@@ -123,6 +133,19 @@ class Settings(BaseSettings):
         description="Programs that run at the same time; more wait in a queue. Default: the number of cores, at least 2.",
     )
 
+    run_role_arn: str = Field(
+        "",
+        description='ARN of the IAM role that programs may use as "my AWS", each run with credentials of its own for 15 minutes. Empty: there is no "my AWS".',
+    )
+    run_role_policy: str = Field(
+        "ReadOnlyAccess",
+        description="What of that role's rights a program gets: names or ARNs of up to 10 managed policies separated by commas, one policy as JSON, or `role` for all that the role may.",
+    )
+    my_aws: MyAws = Field(
+        MyAws.CHOSEN,
+        description='Whose programs may use "my AWS": `nobody`, `chosen` (administrators, and accounts that one of them has allowed it in Settings) or `everybody`.',
+    )
+
     admin_email: str = Field(
         "admin@demo.com",
         description="Sign-in name of the first administrator, created at the first start with a random one-time password.",
@@ -158,6 +181,30 @@ class Settings(BaseSettings):
     @property
     def piston_addresses(self) -> tuple[str, ...]:
         return tuple(_separated(self.piston_urls))
+
+    @field_validator("run_role_arn")
+    @classmethod
+    def _role(cls, arn: str) -> str:
+        if arn and not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", arn, re.ASCII):
+            raise ValueError("not the ARN of a role, such as arn:aws:iam::123456789012:role/name")
+        return arn
+
+    @field_validator("run_role_policy")
+    @classmethod
+    def _policy(cls, policy: str) -> str:
+        if policy.lstrip().startswith("{"):
+            try:
+                json.loads(policy)
+            except ValueError as error:
+                raise ValueError(f"no policy in JSON: {error}") from error
+        elif not 1 <= len(_separated(policy)) <= _POLICIES:
+            raise ValueError(f"1 to {_POLICIES} policies, or `role` for all that the role may")
+        return policy.strip()
+
+    @property
+    def run_role_policies(self) -> tuple[str, ...]:
+        """The managed policies, where it names such."""
+        return tuple(_separated(self.run_role_policy))
 
     @field_validator("data_dir", "cache_dir")
     @classmethod

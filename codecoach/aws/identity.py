@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient
 
 # Source: common errors of the STS API reference; GetCallerIdentity needs no permission, so AccessDenied hardly occurs.
-_BAD_CREDENTIALS = frozenset(
+BAD_CREDENTIALS = frozenset(
     ("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "SignatureDoesNotMatch", "UnrecognizedClientException")
 )  # fmt: skip
 
@@ -33,7 +33,7 @@ def caller_identity(sts_client: "STSClient") -> Identity:
         raise CredentialsMissing(detail=str(error)) from error
     except ClientError as error:
         told = error.response["Error"]
-        kind = CredentialsMissing if told.get("Code") in _BAD_CREDENTIALS else IdentityUnknown
+        kind = CredentialsMissing if told.get("Code") in BAD_CREDENTIALS else IdentityUnknown
         raise kind(detail=told.get("Message", "")) from error
     except BotoCoreError as error:
         raise IdentityUnknown(detail=str(error)) from error

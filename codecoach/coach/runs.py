@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from typing import Literal, Protocol, cast
 
 from codecoach.aws.simulated import SimulatedAws
-from codecoach.errors import CodeCoachError, InputRefused, RunnerUnavailable, StoreError
-from codecoach.runner.credentials import AwsMode
+from codecoach.errors import AwsRefused, CodeCoachError, InputRefused, RunnerUnavailable, StoreError
+from codecoach.runner.credentials import AwsAccess, AwsMode, Credentials
 from codecoach.runner.port import (
     File,
     OutputChunk,
@@ -51,18 +51,31 @@ class RunStore(Protocol):
     def add_run(self, thread: str, record: RunRecord) -> None: ...
 
 
+class Lends(Protocol):
+    """What a run in the user's own AWS asks for (`coach.my_aws.MyAwsGate` answers it)."""
+
+    def lend(self, username: str) -> Credentials: ...
+
+
 class RunJob:
     """A run and what it has printed so far. Pages hold it as long as they like; it ends without them.
 
     stage           see the drawing above
     queue_position  1 is next; 0 unless queued
     result, error   one of them is set once done
+    identity        who AWS takes the program for and until when, in AwsMode.MINE and once that is known
     record          what was recorded, once done and where there is a result
     unsaved         why the record could not be stored, or None
     """
 
     def __init__(
-        self, runner: Runner, simulated: SimulatedAws, store: RunStore, thread: str, request: RunRequest
+        self,
+        runner: Runner,
+        simulated: SimulatedAws,
+        store: RunStore,
+        lends: Lends | None,
+        thread: str,
+        request: RunRequest,
     ) -> None:
         self.thread = thread
         self.request = request
@@ -71,12 +84,14 @@ class RunJob:
         self.queue_position = 0
         self.result: RunResult | None = None
         self.error: CodeCoachError | None = None
+        self.identity: tuple[str, datetime] | None = None
         self.record: RunRecord | None = None
         self.unsaved: StoreError | None = None
         self.ended_at: float | None = None
         self._runner = runner
         self._simulated = simulated
         self._store = store
+        self._lends = lends
         self._changed = threading.Condition()
         self._version = 0
         self._live: dict[Stream, list[str]] = {"stdout": [], "stderr": []}
@@ -146,19 +161,33 @@ class RunJob:
                 self._done.set()
 
     def _run(self, session: str) -> None:
-        request = self.request
-        if request.aws.mode is AwsMode.SIMULATED:
-            address = self._simulated.endpoint(session)
-            request = replace(request, aws=replace(request.aws, host=address.host, port=address.port))
+        # Not kept in `self.request`: what is lent is the runner's alone.
+        request = replace(self.request, aws=self._access(session))
         # The port's iterators are generators; closing one ends the program, whatever happened here.
         with closing(cast("_Closable", self._runner.run(request))) as events:
             for event in events:
+                if isinstance(event, StageChanged) and self.identity and self.identity[1] <= datetime.now(UTC):
+                    raise AwsRefused("aws_expired_waiting")
                 self._take(event)
                 if self._stopping.is_set():
                     # Stop may have been pressed before the runner knew the job.
                     self._runner.cancel(self.id)
         if self.result is None:
             raise RunnerUnavailable(detail="it gave no result")
+
+    def _access(self, session: str) -> AwsAccess:
+        access = self.request.aws
+        if access.mode is AwsMode.SIMULATED:
+            address = self._simulated.endpoint(session)
+            return replace(access, host=address.host, port=address.port)
+        if access.mode is AwsMode.MINE:
+            if self._lends is None:
+                raise AwsRefused("aws_no_role")
+            lent = self._lends.lend(session)
+            with self._changing():
+                self.identity = lent.arn, lent.expires_at
+            return replace(access, credentials=lent)
+        return access
 
     def _take(self, event: RunEvent) -> None:
         with self._changing():
@@ -214,20 +243,20 @@ _registry = threading.Lock()
 class Runs:
     """The runs of this process, at most one in a thread (a program, or a block of a conversation)."""
 
-    def __init__(self, runner: Runner, simulated: SimulatedAws, store: RunStore) -> None:
+    def __init__(self, runner: Runner, simulated: SimulatedAws, store: RunStore, lends: Lends | None = None) -> None:
         self._runner = runner
         self._simulated = simulated
         self._store = store
+        self._lends = lends
 
     def start(self, thread: str, request: RunRequest, session: str) -> RunJob:
-        """Start a run. `session` is the user session whose simulated AWS the program reaches.
+        """Start a run. `session` is the user whose simulated AWS the program reaches, or who must be allowed "my AWS".
 
         The job gets an id that sorts by time, whatever `request.job_id` says, because records are listed by it.
         Raises `InputRefused` where a run is under way in this thread. What goes wrong later is the job's `error`.
         """
-        job = RunJob(
-            self._runner, self._simulated, self._store, thread, replace(request, job_id=keys.time_ordered_id())
-        )
+        wanted = replace(request, job_id=keys.time_ordered_id())
+        job = RunJob(self._runner, self._simulated, self._store, self._lends, thread, wanted)
         with _registry:
             before = _jobs.get(thread)
             if before and not before.done:

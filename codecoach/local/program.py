@@ -15,6 +15,7 @@ from codecoach.runner.credentials import AwsAccess, AwsMode
 from codecoach.runner.port import File, Limits, OutputChunk, Runner, RunRequest, RunResult, RunStatus, StageResult
 from codecoach.services import Services
 
+_OPERATOR = "the command line"
 Tell = Callable[[Notice], str]
 
 EXIT_CODES = {
@@ -57,9 +58,12 @@ def request(program: Program, limits: Limits, access: AwsAccess) -> RunRequest:
 
 
 def access(mode: AwsMode, services: Services) -> AwsAccess:
-    """What the program is to see of AWS; a simulated one is started. Raises `SimulationError`."""
+    """What the program is to see of AWS; a simulated one is started. Raises `SimulationError`, `AwsRefused`."""
     if mode is AwsMode.NONE:
         return AwsAccess(region=services.settings.region)
+    if mode is AwsMode.MINE:
+        lent = services.my_aws.lend_to_operator(_OPERATOR)
+        return AwsAccess(mode, region=services.settings.region, credentials=lent)
     address = services.simulated.endpoint(f"command-{uuid.uuid4().hex}")
     return AwsAccess(mode, address.host, address.port, services.settings.region)
 

@@ -25,6 +25,10 @@ FAILURES_KEPT_S = 24 * 3600
 # An address counts as its username's own this long after the last good sign-in from it.
 ADDRESS_KNOWN_S = 90 * 24 * 3600
 
+ROLE_ADMIN = "admin"
+ROLE_MY_AWS = "my_aws"
+"""Programs of this account may use "my AWS", where the settings leave that to administrators."""
+
 _E_MAIL = re.compile(r"[^\s@\x00-\x1f\ud800-\udfff]+@[^\s@\x00-\x1f\ud800-\udfff]+")
 
 
@@ -105,12 +109,26 @@ class Accounts:
         """Refuse an account, or allow it again. Raises `InputRefused` where there is no such account."""
         self._change(username, {"disabled": disabled})
 
+    def set_role(self, username: str, role: str, given: bool) -> None:
+        """Give an account a role, or take it. Raises `InputRefused` where there is no such account."""
+
+        def how(data: dict[str, Json] | None) -> dict[str, Json]:
+            if data is None:
+                raise InputRefused("no_such_account", username=username)
+            others = [one for one in cast(list[Json], data["roles"]) if one != role]
+            return data | {"roles": [*others, role] if given else others}
+
+        self._change_by(username, how)
+
     def _change(self, username: str, fields: dict[str, Json]) -> None:
         def how(data: dict[str, Json] | None) -> dict[str, Json]:
             if data is None:
                 raise InputRefused("no_such_account", username=username)
             return data | fields
 
+        self._change_by(username, how)
+
+    def _change_by(self, username: str, how: Callable[[dict[str, Json] | None], dict[str, Json]]) -> None:
         name = _normal(username)
         if not name:
             raise InputRefused("no_such_account", username=username)

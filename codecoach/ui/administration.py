@@ -1,12 +1,9 @@
 """What administrators do to accounts, on the Settings page and on the command line."""
 
-from typing import Final
-
-from codecoach.store.accounts import Account, Accounts
+from codecoach.store.accounts import ROLE_ADMIN as ROLE_ADMIN
+from codecoach.store.accounts import ROLE_MY_AWS, Account, Accounts
 from codecoach.store.sign_ins import SignIns
 from codecoach.ui.passwords import hash_password, one_time_password
-
-ROLE_ADMIN: Final = "admin"
 
 
 class Administration:
@@ -42,6 +39,10 @@ class Administration:
     def enable(self, email: str) -> None:
         """Open a closed account again. Raises `InputRefused`."""
         self._accounts.set_disabled(email, False)
+
+    def allow_my_aws(self, email: str, allowed: bool) -> None:
+        """Let an account's programs use "my AWS", or no longer. Raises `InputRefused`."""
+        self._accounts.set_role(email, ROLE_MY_AWS, allowed)
 
 
 def is_admin(account: Account) -> bool:

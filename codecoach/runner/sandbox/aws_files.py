@@ -12,7 +12,8 @@ def variables() -> dict[str, str]:
 
 def contents(environment: Mapping[str, str]) -> dict[str, bytes]:
     """Path -> content, saying the same as the `environment` of `credentials.environment`."""
-    config = f"[default]\nregion = {environment['AWS_REGION']}\nendpoint_url = {environment['AWS_ENDPOINT_URL']}\n"
+    settings = {"region": "AWS_REGION", "endpoint_url": "AWS_ENDPOINT_URL"}
+    config = "".join(f"{name} = {environment[key]}\n" for name, key in settings.items() if key in environment)
     names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
     keys = [f"{name.lower()} = {environment[name]}" for name in names if name in environment]
-    return {_CONFIG: config.encode(), _CREDENTIALS: "\n".join(["[default]", *keys, ""]).encode()}
+    return {_CONFIG: f"[default]\n{config}".encode(), _CREDENTIALS: "\n".join(["[default]", *keys, ""]).encode()}

@@ -78,8 +78,8 @@ def command(
     disk_bytes    sizes of the places it can write to, by path without the leading slash
     """
     words = ["bwrap", *_namespaces()]
-    for name, value in {**_BASE_ENVIRONMENT, **environment}.items():
-        words += ["--setenv", name, value]
+    # Not on the command line, which everybody on this machine may read: they may be secret.
+    words += ["--args", str(descriptors.holding(_arguments({**_BASE_ENVIRONMENT, **environment})))]
     words += _system(system_files, descriptors)
     for inside, here in mounts.items():
         words += ["--ro-bind", here, inside]
@@ -97,6 +97,14 @@ def command(
     words += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", BOX]
     words += ["--seccomp", str(descriptors.holding(seccomp)), "--json-status-fd", str(status_fd)]
     return [*words, "--", "/bin/sh", "-c", GATE, "sh", *program]
+
+
+def _arguments(environment: Mapping[str, str]) -> bytes:
+    """The options that set these variables, as `--args` reads them."""
+    words = [word for pair in environment.items() for word in ("--setenv", *pair)]
+    if any("\0" in word for word in words):
+        raise ValueError("a variable with a zero byte would be read as further options")
+    return "".join(f"{word}\0" for word in words).encode()
 
 
 def _namespaces() -> list[str]:
