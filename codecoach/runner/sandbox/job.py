@@ -15,8 +15,9 @@ from codecoach.runner.port import RunEvent, RunRequest, RunResult, RunStatus, St
 from codecoach.runner.sandbox import aws_files, bounds, box, endings, seccomp
 from codecoach.runner.sandbox.cgroups import ControlGroups
 from codecoach.runner.sandbox.collect import Products, collect
-from codecoach.runner.sandbox.forward import PORT
+from codecoach.runner.sandbox.forward import PORT, Forward
 from codecoach.runner.sandbox.stage import Ended, Stage
+from codecoach.runner.sandbox.way_out import FILES, GATE, AwsEndpoints, WayOut
 
 _ENDPOINT = f"http://127.0.0.1:{PORT}"
 
@@ -31,7 +32,10 @@ class Job:
         runtime_folder: str,
         groups: ControlGroups,
         emit: Callable[[RunEvent], None],
+        gate: Sequence[str] = GATE,
     ) -> None:
+        """`gate` is the command behind which AWS's endpoints are."""
+        self._gate = gate
         self._request = request
         self._runtime = runtime
         self._runtime_folder = runtime_folder
@@ -70,14 +74,16 @@ class Job:
 
     async def _run(self, products: Products, compiled: StageResult | None) -> RunResult:
         request, limits = self._request, bounds.of_running(self._request.limits, products.size_bytes)
-        aws = request.aws if request.aws.mode is AwsMode.SIMULATED else None
         given = credentials.environment(request.aws, _ENDPOINT)
-        environment = {**self._runtime.environment, **given, **(aws_files.variables() if aws else {})}
-        system_files = aws_files.contents(given) if aws else {}
+        environment = {**self._runtime.environment, **given, **(aws_files.variables() if given else {})}
+        system_files = aws_files.contents(given) if given else {}
+        way_out = self._way_out(bool(given))
+        if isinstance(way_out, AwsEndpoints):
+            system_files |= FILES
         words = ["run", request.files[0].name, *request.args]
         self._stage = Stage("run", limits, self._groups, self._emit)
         async with self._stage as stage:
-            await stage.set_up(self._command(words, environment, system_files, limits, products), aws)
+            await stage.set_up(self._command(words, environment, system_files, limits, products), way_out)
             stamps = products.stamps(stage.disk.fds["box"])
             products.close()  # they are copied; what compiling needed of memory is free again
             ended = await stage.run(request.stdin)
@@ -119,6 +125,13 @@ class Job:
             disk_bytes=limits.disk_bytes,
             seccomp=seccomp.program(),
         )
+
+    def _way_out(self, anybody: bool) -> WayOut | None:
+        """What of AWS the program reaches; nothing where there is nobody to be."""
+        aws = self._request.aws
+        if aws.mode is AwsMode.NONE or not anybody:
+            return None
+        return Forward(aws.host, aws.port) if aws.mode is AwsMode.SIMULATED else AwsEndpoints(self._gate)
 
     def _known(self) -> dict[str, bytes]:
         return {file.name: file.content for file in self._request.files}

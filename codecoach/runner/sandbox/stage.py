@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
 
-from codecoach.runner.credentials import AwsAccess
 from codecoach.runner.port import RunEvent, RunStatus, StageChanged, StageResult
 from codecoach.runner.sandbox import box, endings, usage
 from codecoach.runner.sandbox.bounds import Bounds
 from codecoach.runner.sandbox.cgroups import ControlGroup, ControlGroups
 from codecoach.runner.sandbox.exits import signal_name
-from codecoach.runner.sandbox.forward import Forward
 from codecoach.runner.sandbox.output import PASS_ON_EVERY_S, Output
 from codecoach.runner.sandbox.process import SPARE_TASKS, End, SandboxBroken, SandboxProcess, readable, writable
+from codecoach.runner.sandbox.way_out import WayOut
 from codecoach.runner.sandbox.weighing import weighed
 
 WATCH_EVERY_S = 0.05
@@ -83,10 +82,10 @@ class Stage:
     ) -> None:
         await self._leftovers.aclose()
 
-    async def set_up(self, command: Callable[[int, box.Descriptors], list[str]], aws: AwsAccess | None) -> None:
+    async def set_up(self, command: Callable[[int, box.Descriptors], list[str]], way_out: WayOut | None) -> None:
         """Start the sandbox; `command` makes its command line of a status descriptor and those it is to hold.
 
-        aws  what the program is to reach; None: nothing
+        way_out  to what the program is to reach; None: nothing
 
         Raises `SandboxBroken` or OSError.
         """
@@ -100,10 +99,9 @@ class Stage:
         self._processes = usage.Processes(process.init)
         self._leftovers.callback(self._processes.close)
         process.bound(self._bounds)
-        if aws:
-            forward = Forward(aws.host, aws.port)
-            self._leftovers.callback(forward.close)
-            await forward.open(process.init)
+        if way_out:
+            self._leftovers.callback(way_out.close)
+            await way_out.open(process.init)
 
     async def run(self, stdin: bytes) -> Ended:
         """Let the program of a sandbox that stands run to its end. Raises `SandboxBroken` or OSError."""
