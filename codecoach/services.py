@@ -119,7 +119,7 @@ class Services:
     def directory(self) -> ModelDirectory:
         if self.settings.backend is Backend.EMBEDDED:
             return BedrockDirectory(self.clients.control, partial(readiness.check, self.settings.bedrock_endpoint_url))
-        return BedrockDirectory(self.clients.control)
+        return BedrockDirectory(self.clients.control, else_catalogue=True)
 
     @part
     def runner(self) -> Runner:

@@ -86,6 +86,10 @@ class Settings(BaseSettings):
     bedrock_endpoint_url: str = Field(
         "", description="Bedrock runtime endpoint to use instead of AWS's. Set by `codecoach up` when embedded."
     )
+    bedrock_control_endpoint_url: str = Field(
+        "",
+        description="Endpoint of Bedrock's lists of models to use instead of AWS's (backend `aws`; embedded, the one above has them too).",
+    )
     request_timeout_s: float = Field(
         120.0, gt=0, description="Seconds without a byte after which a call to the model is given up."
     )

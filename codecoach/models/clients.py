@@ -54,8 +54,8 @@ def clients(settings: Settings) -> Clients:
         ),
         control=session.client(
             "bedrock",
-            # In AWS the setting names an endpoint of the runtime alone, for example a VPC's.
-            endpoint_url=endpoint if embedded else None,
+            # In AWS the two have endpoints of their own, also in a VPC; the local one is both.
+            endpoint_url=endpoint if embedded else settings.bedrock_control_endpoint_url or None,
             config=Config(
                 connect_timeout=CONNECT_TIMEOUT_S,
                 read_timeout=LIST_TIMEOUT_S,

@@ -1,5 +1,6 @@
 """What models the account, in its region, may be able to call: as the service lists them, with what the catalogue knows."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from mypy_boto3_bedrock import BedrockClient
     from mypy_boto3_bedrock.type_defs import FoundationModelSummaryTypeDef, InferenceProfileSummaryTypeDef
 
+log = logging.getLogger(__name__)
+
 KEPT_S = 600.0
+UNLISTED_KEPT_S = 30.0
 _STATES = ("active", "unknown", "legacy", "retired")
 
 # Of a model known only by its profile.
@@ -29,10 +33,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class _Listing:
-    """The models that can be named in a request, and what could not be found out."""
+    """The models that can be named in a request, and what could not be found out.
+
+    problem  why the cards are the catalogue's; None where they are the service's
+    """
 
     cards: tuple[ModelCard, ...]
-    notes: tuple[Notice, ...]
+    notes: tuple[Notice, ...] = ()
+    problem: CodeCoachError | None = None
+
+    @property
+    def kept_s(self) -> float:
+        return UNLISTED_KEPT_S if self.problem else KEPT_S
 
 
 class BedrockDirectory:
@@ -41,21 +53,34 @@ class BedrockDirectory:
     A role that may only call one of the two still gets a list; `notes` then says what is missing.
     """
 
-    def __init__(self, control_client: "BedrockClient", check: Callable[[], None] = lambda: None) -> None:
-        """check: raises `ModelError` while models can be listed, but not answer yet; part of `ping`."""
+    def __init__(
+        self, control_client: "BedrockClient", check: Callable[[], None] = lambda: None, *, else_catalogue: bool = False
+    ) -> None:
+        """check: raises `ModelError` while models can be listed, but not answer yet; part of `ping`.
+
+        else_catalogue: where neither list can be had, offer what the catalogue knows; a trial shows what can be called.
+        """
         self._client = control_client
         self._check = check
+        self._else_catalogue = else_catalogue
         self._lock = threading.Lock()
         self._listing: _Listing | None = None
         self._until = 0.0
 
     def cards(self) -> tuple[ModelCard, ...]:
-        """All text models that stream, best picks first. Raises `ModelError` where neither list can be had."""
+        """All text models that stream, best picks first.
+
+        Where neither list can be had: those of the catalogue, or, where that is not to be offered, raises `ModelError`.
+        """
         return self._current().cards
 
     def notes(self) -> tuple[Notice, ...]:
         """What the list lacks, for people. Raises `ModelError`."""
         return self._current().notes
+
+    def why_unlisted(self) -> CodeCoachError | None:
+        """Why the cards are the catalogue's; None where they are the service's. Raises `ModelError`."""
+        return self._current().problem
 
     def refresh(self) -> None:
         """Ask the service again at the next call."""
@@ -65,8 +90,10 @@ class BedrockDirectory:
         """Ask the service now and keep the answer. Raises `ModelError`; the kept answer stays then."""
         self._check()
         listing = self._ask()
+        if listing.problem and not isinstance(listing.problem, ModelAccessDenied):
+            raise listing.problem
         with self._lock:
-            self._listing, self._until = listing, time.monotonic() + KEPT_S
+            self._listing, self._until = listing, time.monotonic() + listing.kept_s
 
     def nearest(self, model_id: str) -> str | None:
         """The model most like this one that can be called here, or None. Raises `ModelError`."""
@@ -76,22 +103,25 @@ class BedrockDirectory:
         with self._lock:
             if self._listing is None or time.monotonic() >= self._until:
                 self._listing = self._ask()
-                self._until = time.monotonic() + KEPT_S
+                self._until = time.monotonic() + self._listing.kept_s
             return self._listing
 
     def _ask(self) -> _Listing:
         models, models_error = _attempt(self._models)
         profiles, profiles_error = _attempt(self._profiles)
+        region = self._client.meta.region_name
         if models_error and profiles_error:
-            raise models_error
+            if not self._else_catalogue:
+                raise models_error
+            log.warning("models are not listed: %s", models_error)
+            return _Listing(_known_beforehand(region), problem=models_error)
         failed = [("models.no_model_list", models_error), ("models.no_profile_list", profiles_error)]
         notes = tuple(Notice(key) for key, error in failed if error)
-        region = self._client.meta.region_name
         if models is None:
             cards = [_card(profile["inferenceProfileId"], _UNLISTED) for profile in profiles or ()]
         else:
             cards = [card for model in models for card in _cards(model, profiles, region)]
-        return _Listing(tuple(sorted({card.id: card for card in cards}.values(), key=_order(region))), notes)
+        return _Listing(_sorted(cards, region), notes)
 
     def _models(self) -> "list[FoundationModelSummaryTypeDef]":
         listed = self._client.list_foundation_models(byOutputModality="TEXT")["modelSummaries"]
@@ -109,6 +139,17 @@ def _attempt(ask: Callable[[], T]) -> tuple[T, None] | tuple[None, CodeCoachErro
     except Exception as error:
         ours = as_ours(error, "")
         return None, ModelAccessDenied("model_list_denied") if isinstance(ours, ModelAccessDenied) else ours
+
+
+def _known_beforehand(region: str) -> tuple[ModelCard, ...]:
+    """The catalogue's living models of Bedrock, by the ids that should call them."""
+    living = [known for known in catalogue.entries() if known.provider != "local" and known.state() != "retired"]
+    return _sorted([_card(catalogue.profile_id(known.id, region), _UNLISTED) for known in living], region)
+
+
+def _sorted(cards: Iterable[ModelCard], region: str) -> tuple[ModelCard, ...]:
+    """Each model once, best picks first."""
+    return tuple(sorted({card.id: card for card in cards}.values(), key=_order(region)))
 
 
 def _cards(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from codecoach.chat.messages import Role, Usage
+from codecoach.errors import CodeCoachError
 from codecoach.i18n import Notice
 
 
@@ -139,6 +140,10 @@ class ModelDirectory(Protocol):
         """What the list lacks, and why. Raises `ModelError`."""
         ...
 
+    def why_unlisted(self) -> CodeCoachError | None:
+        """Why these are not the service's lists but what is known beforehand; None where they are. Raises `ModelError`."""
+        ...
+
     def nearest(self, model_id: str) -> str | None:
         """The model of the list that is most like this one and not retired, or None. Raises `ModelError`."""
         ...
@@ -148,5 +153,8 @@ class ModelDirectory(Protocol):
         ...
 
     def ping(self) -> None:
-        """Ask the service now, so that `cards` is fresh. Raises `ModelError`; what `cards` knew stays then."""
+        """Ask the service now, so that `cards` is fresh. Raises `ModelError`; what `cards` knew stays then.
+
+        That models may not be listed is no error here: they may be called all the same.
+        """
         ...

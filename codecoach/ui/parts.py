@@ -148,7 +148,8 @@ def _model(services: Services) -> PartState:
     services.directory.ping()
     cards = {card.id: card for card in services.directory.cards()}
     used = cards.pop(services.default_model_id, None)
-    return PartState("model", used.label if used else services.default_model_id, more=len(cards))
+    more = 0 if services.directory.why_unlisted() else len(cards)
+    return PartState("model", used.label if used else services.default_model_id, more=more)
 
 
 def _runner(services: Services) -> PartState:

@@ -38,12 +38,19 @@ class Failed:
 def draw_model(account: Account) -> None:
     """Draw the model in use, the list to choose from, and Test and Save."""
     saved = session.preferences(account.username).model_id
-    cards = {card.id: card for card in services().directory.cards()}
+    directory = services().directory
+    cards = {card.id: card for card in directory.cards()}
+    problem = directory.why_unlisted()
     in_use = saved or services().default_model_id
     label = cards[in_use].label if in_use in cards else in_use
     st.markdown(t("settings_page.in_use", model=notices.plain(label)))
-    if saved and saved not in cards:
+    if problem:
+        notices.show_failure(problem.what, problem.hint, problem.reference)
+        st.caption(t("settings_page.from_catalogue"))
+    elif saved and saved not in cards:
         st.warning(t("settings_page.saved_is_gone", model=notices.plain(saved)))
+    for note in directory.notes():
+        st.info(notices.told(note), icon=":material/info:")
     if not cards:
         st.info(t("settings_page.no_models"))
         return

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlparse
 
 import pytest
 
-from codecoach.errors import ModelAccessDenied
+from codecoach.errors import ModelAccessDenied, ModelUnavailable
 from codecoach.models.clients import clients
 from codecoach.models.directory import BedrockDirectory
 from codecoach.settings import Settings
@@ -45,13 +45,14 @@ def profile(profile_id: str, status: str = "ACTIVE"):
 
 
 class ControlPlane(ThreadingHTTPServer):
-    """Answers the two lists; `denied` paths are refused. Profiles come two to a page."""
+    """Answers the two lists; `denied` paths are refused, `broken` all. Profiles come two to a page."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.models: list[object] = []
         self.profiles: list[object] = []
         self.denied: set[str] = set()
+        self.broken = False
         self.calls: list[str] = []
 
 
@@ -64,6 +65,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.calls.append(self.path)
         if url.path in self.server.denied:
             return self._answer(403, {"message": "not authorized"}, {"x-amzn-errortype": "AccessDeniedException"})
+        if self.server.broken:
+            return self._answer(500, {"message": "internal"}, {"x-amzn-errortype": "InternalServerException"})
         if url.path == "/foundation-models":
             return self._answer(200, {"modelSummaries": self.server.models})
         start = int(query.get("nextToken", ["0"])[0])
@@ -98,6 +101,12 @@ def service() -> Iterator[ControlPlane]:
 def directory(service: ControlPlane) -> BedrockDirectory:
     url = f"http://127.0.0.1:{service.server_address[1]}"
     return BedrockDirectory(clients(Settings(bedrock_endpoint_url=url)).control)
+
+
+@pytest.fixture
+def _aws_credentials(monkeypatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
 
 
 def ids(directory: BedrockDirectory) -> list[str]:
@@ -193,6 +202,41 @@ def test_without_either_list_the_reason_is_raised(service, directory):
     with pytest.raises(ModelAccessDenied) as caught:
         directory.cards()
     assert caught.value.key == "model_list_denied"
+
+
+def test_in_aws_the_catalogues_models_are_offered_without_either_list_and_why_is_known(service):
+    service.denied = {"/foundation-models", "/inference-profiles"}
+    url = f"http://127.0.0.1:{service.server_address[1]}"
+    directory = BedrockDirectory(clients(Settings(bedrock_endpoint_url=url)).control, else_catalogue=True)
+    assert ids(directory)[0] == "us.anthropic.claude-haiku-5-5"
+    assert "local" not in {card.provider for card in directory.cards()}
+    assert "retired" not in {card.state for card in directory.cards()}
+    assert directory.why_unlisted().key == "model_list_denied"
+    directory.ping()  # they may be called all the same
+    service.denied = set()
+    service.models = [model("a.one", on_demand=True)]
+    directory.ping()
+    assert (ids(directory), directory.why_unlisted()) == (["a.one"], None)
+
+
+def test_in_aws_a_ping_tells_that_the_service_is_away_and_leaves_the_list(service):
+    url = f"http://127.0.0.1:{service.server_address[1]}"
+    directory = BedrockDirectory(clients(Settings(bedrock_endpoint_url=url)).control, else_catalogue=True)
+    service.models = [model("a.one", on_demand=True)]
+    directory.ping()
+    service.broken = True
+    with pytest.raises(ModelUnavailable):
+        directory.ping()
+    assert (ids(directory), directory.why_unlisted()) == (["a.one"], None)
+
+
+@pytest.mark.usefixtures("_aws_credentials")
+def test_in_aws_the_lists_have_an_endpoint_of_their_own():
+    runtime, control = "http://127.0.0.1:1001", "http://127.0.0.1:1002"
+    made = clients(Settings(backend="aws", bedrock_endpoint_url=runtime, bedrock_control_endpoint_url=control))
+    assert (made.runtime.meta.endpoint_url, made.control.meta.endpoint_url) == (runtime, control)
+    made = clients(Settings(backend="aws", bedrock_endpoint_url=runtime))
+    assert made.control.meta.endpoint_url == "https://bedrock.us-east-1.amazonaws.com"
 
 
 def test_the_service_is_asked_again_only_after_a_refresh(service, directory):

@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from codecoach.chat.messages import Usage
 from codecoach.errors import CodeCoachError, ModelUnavailable, StoreUnavailable
+from codecoach.i18n import Notice
 from codecoach.models.port import Finished, ModelCard, ModelEvent, ModelRequest, TextDelta
 from codecoach.services import Services
 from codecoach.settings import Settings
@@ -39,10 +40,11 @@ class QueuedModel:
 
 
 class ListedModels:
-    """A directory of two models, or of none that answers."""
+    """A directory of two models, which in `trouble` it only guesses, or one that does not answer."""
 
     def __init__(self) -> None:
         self.answers = True
+        self.trouble: CodeCoachError | None = None
 
     def cards(self) -> tuple[ModelCard, ...]:
         if not self.answers:
@@ -51,6 +53,12 @@ class ListedModels:
             ModelCard("first.model-v1", "First Model", "Acme", state="active", context_tokens=200_000, vision=True),
             ModelCard("second.model-v1", "Second Model", "Acme", state="legacy", end_of_life="2027-01-31"),
         )
+
+    def why_unlisted(self) -> CodeCoachError | None:
+        return self.trouble
+
+    def notes(self) -> tuple[Notice, ...]:
+        return ()
 
     def ping(self) -> None:
         self.cards()

@@ -90,6 +90,16 @@ def test_without_a_list_of_models_the_rest_of_the_page_works(services, user):
     assert "Change password" in texts(section(test, "account"))
 
 
+def test_a_model_that_could_only_be_guessed_is_tested_and_saved_and_why_is_said_once(services, user):
+    services.directory.trouble = ModelAccessDenied("model_list_denied")
+    test = open_page(SETTINGS, services.sign_ins.open(user))
+    assert ["may not list the models" in error.value for error in test.error] == [True]
+    assert "models that CodeCoach knows of" in texts(test)
+    press(pick(test, "second.model-v1"), "test")
+    press(test, "save")
+    assert services.preferences.get(user).model_id == "second.model-v1"
+
+
 def test_a_saved_model_that_is_gone_is_named(services, user):
     services.preferences.put(user, services.preferences.get(user).__class__(model_id="gone.model"))
     test = open_page(SETTINGS, services.sign_ins.open(user))

@@ -34,6 +34,9 @@ class Place:
     def cards(self) -> tuple[ModelCard, ...]:
         return (ModelCard("a.model", "A Model", "Acme"), ModelCard("b.model", "B Model", "Acme"))
 
+    def why_unlisted(self) -> None:
+        """The list is the service's own."""
+
     def runtimes(self) -> tuple[Runtime, ...]:
         if self.problem:
             raise self.problem
