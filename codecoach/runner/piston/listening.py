@@ -31,6 +31,11 @@ class Listener:
         return self._name != ""
 
     @property
+    def complete(self) -> bool:
+        """True once the program has ended and the supervisor's last word on it has come: what follows is Piston tidying up."""
+        return self.run is not None and self.run.report.end is not None
+
+    @property
     def flooded(self) -> bool:
         return self._report is not None and self._report.flooded
 

@@ -83,9 +83,9 @@ def _connected(server: Server, open_ones: ExitStack) -> ClientConnection:
 
 
 def _listen(connection: ClientConnection, longest_s: float, listener: Listener) -> None:
-    """Until the connection is closed, by ConnectionClosed, or the listener has had too much."""
+    """Until all has been heard, or too much; where the connection is closed before that, ends with ConnectionClosed."""
     deadline = time.monotonic() + _QUEUE_S
-    while not listener.flooded:
+    while not (listener.flooded or listener.complete):
         message = _read(connection.recv(timeout=max(0.0, deadline - time.monotonic())))
         match message.get("type"):
             case "stage":
