@@ -16,11 +16,10 @@
 # program is a file in /dev/shm, which all jobs share; a second job, with `raise` among its instructions, makes it.
 #
 # Perl, because a shell can tell neither exit code 137 from signal 9 nor the number of bytes it passes on, and because every
-# Debian has perl-base. Only what perl-base has is used.
+# Debian has perl-base. Without its modules POSIX and Fcntl, which take longer to load than all the rest.
 use strict;
 use warnings;
-use Fcntl qw(:mode O_CREAT O_EXCL O_NOFOLLOW O_RDONLY O_WRONLY);
-use POSIX ();
+use Config;
 
 my $FOLDER = '.codecoach';
 my $SHARED = '/dev/shm';
@@ -33,6 +32,7 @@ my $DEPTH = 8;
 my $ENTRIES = 10_000;
 my $DAY_S = 86_400;
 my %LITTER = map { $_ => 1 } qw(.cache .config .local .aws .npm __pycache__);
+my $WNOHANG = 1;
 my %GETRUSAGE = (x86_64 => 98, aarch64 => 165);
 
 my ($script, @arguments) = @ARGV;
@@ -40,13 +40,16 @@ my $compiling = $script =~ m{(?:^|/)compile$};
 my %job = (token => '', stop => '', raise => '', timeout_ms => 10_000, compile_timeout_ms => 60_000,
     output_bytes => 65_536, files => 0, file_bytes => 0);
 my %breach_codes = (timeout => 124, output => 1, stopped => 130);
-my $ticks = POSIX::sysconf(POSIX::_SC_CLK_TCK());
 
-sub now { return (POSIX::times())[0] / $ticks }    # seconds, monotonic
+# Seconds, monotonic, in steps of 0.01: Perl's own clock has whole seconds.
+sub now {
+    my ($uptime) = split / /, slurp('/proc/uptime');
+    return $uptime;
+}
 
 sub slurp {
     my ($path) = @_;
-    sysopen(my $file, $path, O_RDONLY | O_NOFOLLOW) or return '';
+    open(my $file, '<:raw', $path) or return '';
     local $/;
     return scalar(<$file>) // '';
 }
@@ -103,7 +106,7 @@ sub copy_home {
     mkdir $to;
     for my $name (entries($from)) {
         if (-d "$from/$name") { copy_home("$from/$name", "$to/$name"); next }
-        sysopen(my $file, "$to/$name", O_CREAT | O_WRONLY | O_NOFOLLOW, 0600) or next;
+        open(my $file, '>:raw', "$to/$name") or next;
         syswrite($file, slurp("$from/$name"));
     }
 }
@@ -112,9 +115,9 @@ sub copy_home {
 sub stamp {
     my ($folder, $time, $depth) = @_;
     for my $path (map { "$folder/$_" } entries($folder)) {
-        my $mode = (lstat $path)[2] // next;
-        utime($time, $time, $path) if S_ISREG($mode);
-        stamp($path, $time, $depth + 1) if S_ISDIR($mode) && $depth < $DEPTH;
+        next if !lstat($path) || -l _;
+        utime($time, $time, $path) if -f _;
+        stamp($path, $time, $depth + 1) if -d $path && $depth < $DEPTH;
     }
 }
 
@@ -125,13 +128,12 @@ sub start {
     my $pid = fork() // die "no process can be started: $!\n";
     return $pid if $pid;
     $SIG{$_} = 'DEFAULT' for qw(PIPE CHLD HUP INT TERM);
-    POSIX::setsid();    # what the program does to its process group does not reach the supervisor
-    POSIX::dup2(fileno($stdin), 0);
-    POSIX::dup2(fileno($stdout), 1);
-    POSIX::dup2(fileno($stderr), 2);
-    POSIX::close($_) for 3 .. 63;
+    setpgrp(0, 0);    # what the program does to its process group does not reach the supervisor
+    open(STDIN, '<&', $stdin);
+    open(STDOUT, '>&', $stdout);
+    open(STDERR, '>&', $stderr);    # all other descriptors close by themselves
     $ENV{CODECOACH_SUPERVISED} = 1;
-    exec('/bin/bash', $script, @arguments) or POSIX::_exit(127);
+    exec('/bin/bash', $script, @arguments) or kill('KILL', $$);
 }
 
 # Ends every process of the job. Only Piston sets this variable, and it gives each job a user or a namespace of its own.
@@ -141,7 +143,8 @@ sub end_all {
 }
 
 sub largest_process_bytes {
-    my $number = $GETRUSAGE{ (POSIX::uname())[4] } or return '-';
+    my ($architecture) = split /-/, $Config{archname};
+    my $number = $GETRUSAGE{$architecture} or return '-';
     my $usage = "\0" x 144;
     return '-' if syscall($number, -1, $usage) != 0;
     return (unpack 'q*', $usage)[4] * 1024;
@@ -194,7 +197,7 @@ sub watch {
                 $looked = $time;
                 $end->('stopped') if $job{stop} ne '' && -e "$SHARED/$job{stop}";
             }
-            if (waitpid($pid, POSIX::WNOHANG()) == $pid) {
+            if (waitpid($pid, $WNOHANG) == $pid) {
                 ($status, $drained) = ($?, $time + $DRAIN_S);
                 end_all($pid);    # the program is over with its first process, as in a terminal
             }
@@ -213,11 +216,12 @@ sub left_files {
     for my $name (entries($folder)) {
         next if $LITTER{$name} || $$seen++ > $ENTRIES;
         my $path = $folder eq '.' ? $name : "$folder/$name";
-        my ($mode, $links, $changed) = (lstat $path)[2, 3, 9];
-        next unless defined $mode;
-        if (S_ISDIR($mode)) {
+        my ($links, $changed) = (lstat $path)[3, 9];
+        next unless defined $links;
+        my ($is_link, $is_folder, $is_file) = (-l _, -d _, -f _);
+        if ($is_folder) {
             push @found, $depth < $DEPTH ? left_files($path, $time, $depth + 1, $seen) : [$path, 0];
-        } elsif (!S_ISREG($mode) || $links != 1) {
+        } elsif ($is_link || !$is_file || $links != 1) {
             push @found, [$path, 0];
         } elsif ($changed != $time) {
             push @found, [$path, 1];
@@ -233,7 +237,7 @@ sub report_files {
     for my $found (sort { $a->[0] cmp $b->[0] } left_files('.', $time, 0, \$seen)) {
         my ($path, $usable) = @$found;
         my $file;
-        if (!$usable || $count >= $job{files} || !sysopen($file, $path, O_RDONLY | O_NOFOLLOW) || -s $file > $room) {
+        if (!$usable || $count >= $job{files} || !open($file, '<:raw', $path) || -s $file > $room) {
             $left_out++;
             next;
         }
@@ -250,7 +254,7 @@ sub report_files {
 
 # Makes the file that stops another job, for long enough to be seen.
 sub raise_and_exit {
-    if (!$compiling && sysopen(my $file, "$SHARED/$job{raise}", O_CREAT | O_EXCL | O_WRONLY, 0644)) {
+    if (!$compiling && open(my $file, '>', "$SHARED/$job{raise}")) {
         sleep $RAISED_S;
         unlink "$SHARED/$job{raise}";
     }
@@ -274,7 +278,6 @@ raise_and_exit() if $job{raise} ne '';
 $SIG{$_} = 'IGNORE' for qw(PIPE HUP INT TERM);
 pipe(my $woken, my $wake) or die "no pipe: $!\n";
 $SIG{CHLD} = sub { syswrite($wake, '.') };
-$^F = 0;
 my ($stdin, $stamp) = (undef, time() - $DAY_S);
 if ($compiling) { open($stdin, '<', '/dev/null') or die "no stdin: $!\n" }
 else {
@@ -289,8 +292,8 @@ my @streams = map { { kind => $_->[0], pipe => $_->[1], room => $job{output_byte
     (['o', $out], ['e', $err]);
 my $timeout_ms = $compiling ? $job{compile_timeout_ms} : $job{timeout_ms};
 my ($status, $breach, $wall_s) = watch($pid, $woken, $timeout_ms / 1000, @streams);
-my (undef, undef, undef, $user, $system) = POSIX::times();
+my (undef, undef, $user, $system) = times;
 my ($code, $signal) = ($status & 127) ? ('-', $status & 127) : ($status >> 8, '-');
 my $left_out = $compiling ? 0 : report_files($stamp);
-report('x', $code, $signal, int($wall_s * 1000), int(($user + $system) * 1000 / $ticks), largest_process_bytes(), $breach, $left_out);
+report('x', $code, $signal, int($wall_s * 1000), int(($user + $system) * 1000), largest_process_bytes(), $breach, $left_out);
 exit($breach_codes{$breach} // ($signal eq '-' ? $code : 128 + $signal));
