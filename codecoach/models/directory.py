@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from codecoach.errors import CodeCoachError, ModelAccessDenied
+from codecoach.errors import CodeCoachError, ModelAccessDenied, ModelUnavailable
 from codecoach.i18n import Notice
 from codecoach.models import catalogue
 from codecoach.models.catalogue import CURRENT_PICKS, base_id, entry, geo
@@ -113,8 +113,9 @@ class BedrockDirectory:
         if models_error and profiles_error:
             if not self._else_catalogue:
                 raise models_error
-            log.warning("models are not listed: %s", models_error)
-            return _Listing(_known_beforehand(region), problem=models_error)
+            problem = _of_lists(models_error)
+            log.warning("models are not listed: %s", problem)
+            return _Listing(_known_beforehand(region), problem=problem)
         failed = [("models.no_model_list", models_error), ("models.no_profile_list", profiles_error)]
         notes = tuple(Notice(key) for key, error in failed if error)
         if models is None:
@@ -139,6 +140,11 @@ def _attempt(ask: Callable[[], T]) -> tuple[T, None] | tuple[None, CodeCoachErro
     except Exception as error:
         ours = as_ours(error, "")
         return None, ModelAccessDenied("model_list_denied") if isinstance(ours, ModelAccessDenied) else ours
+
+
+def _of_lists(error: CodeCoachError) -> CodeCoachError:
+    """The error, where it would blame a model that may well be reached at an address of its own."""
+    return ModelUnavailable("model_list_unreachable", **error.values) if error.key == "model_unreachable" else error
 
 
 def _known_beforehand(region: str) -> tuple[ModelCard, ...]:

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 
 from codecoach.errors import ModelAccessDenied, ModelUnavailable
+from codecoach.local.ports import any_free
 from codecoach.models.clients import clients
 from codecoach.models.directory import BedrockDirectory
 from codecoach.settings import Settings
@@ -228,6 +229,13 @@ def test_in_aws_a_ping_tells_that_the_service_is_away_and_leaves_the_list(servic
     with pytest.raises(ModelUnavailable):
         directory.ping()
     assert (ids(directory), directory.why_unlisted()) == (["a.one"], None)
+
+
+def test_in_aws_the_lists_that_cannot_be_reached_are_not_taken_for_the_model():
+    url = f"http://127.0.0.1:{any_free()}"
+    directory = BedrockDirectory(clients(Settings(bedrock_endpoint_url=url)).control, else_catalogue=True)
+    assert ids(directory)
+    assert directory.why_unlisted().key == "model_list_unreachable"
 
 
 @pytest.mark.usefixtures("_aws_credentials")
