@@ -1,5 +1,6 @@
 """Which AWS a program may talk to, and how it is told."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -79,3 +80,18 @@ def environment(access: AwsAccess, endpoint_url: str) -> dict[str, str]:
         # Without this every SDK first asks the instance metadata service, which is not there, and waits.
         "AWS_EC2_METADATA_DISABLED": "true",
     }
+
+
+def profile_files(environment: Mapping[str, str]) -> tuple[bytes, bytes]:
+    """Contents of an AWS config and an AWS credentials file that say the same as `environment`.
+
+    For code that names a profile and so does not look at variables alone.
+    """
+    settings = {"region": "AWS_REGION", "endpoint_url": "AWS_ENDPOINT_URL"}
+    keys = {name.lower(): name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")}
+    return _profile(environment, settings), _profile(environment, keys)
+
+
+def _profile(environment: Mapping[str, str], names: Mapping[str, str]) -> bytes:
+    lines = [f"{name} = {environment[key]}\n" for name, key in names.items() if key in environment]
+    return f"[default]\n{''.join(lines)}".encode()

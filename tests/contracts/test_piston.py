@@ -8,6 +8,7 @@ import shutil
 import threading
 import uuid
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -16,7 +17,7 @@ from codecoach.aws.simulated import SimulatedAws
 from codecoach.errors import InputRefused, RunnerUnavailable, RuntimeMissing
 from codecoach.languages import BY_ID
 from codecoach.runner import packages
-from codecoach.runner.credentials import AwsAccess, AwsMode
+from codecoach.runner.credentials import AwsAccess, AwsMode, Credentials
 from codecoach.runner.piston import Piston
 from codecoach.runner.port import File, Limits, OutputChunk, Queued, RunRequest, RunStatus, StageChanged
 from codecoach.settings import Settings
@@ -391,6 +392,28 @@ def test_programs_reach_their_simulated_aws_through_the_gateway(networked, langu
     last = result(runner, RunRequest(uuid.uuid4().hex, language, files, limits=Limits(timeout_s=60), aws=aws))
     assert (last.run.stdout, last.run.stderr) == ("True\nhello\n", "")
     assert last.files == ()
+
+
+def test_lent_credentials_reach_the_program_and_stay_out_of_everything_else(scripts, caplog):
+    lent = Credentials("AKIALENT", "the-secret", "the-token", "arn:aws:iam::1:role/r", datetime.now(UTC))
+    aws = AwsAccess(AwsMode.MINE, region="eu-west-1", credentials=lent)
+    source = "env | grep ^AWS_ | sort; cat ~/.aws/config ~/.aws/credentials; grep -rl 'the-secre[t]' . || echo nowhere"
+    with standing_in(scripts) as standin, caplog.at_level("DEBUG"):
+        runner = piston(standin.url)
+        last = result(runner, asking(source, aws=aws))
+        runner.close()
+    for words in ("AWS_ACCESS_KEY_ID=AKIALENT", "AWS_SESSION_TOKEN=the-token", "AWS_DEFAULT_REGION=eu-west-1"):
+        assert words in last.run.stdout
+    for line in (
+        "region = eu-west-1",
+        "aws_secret_access_key = the-secret",
+        "aws_session_token = the-token",
+        "nowhere",
+    ):
+        assert line in last.run.stdout.splitlines()
+    assert "endpoint" not in last.run.stdout.lower()
+    assert last.files == ()
+    assert "the-secret" not in caplog.text
 
 
 def test_without_a_gateway_the_simulated_aws_is_refused_before_anything_runs(scripts):

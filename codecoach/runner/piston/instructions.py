@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from codecoach.errors import InputRefused
+from codecoach.runner.credentials import profile_files
 from codecoach.runner.piston.answers import PistonRuntime
 from codecoach.runner.piston.server import Server
 from codecoach.runner.port import File, RunRequest
@@ -120,16 +121,10 @@ def unsupervised(request: RunRequest, runtime: PistonRuntime, bound: Bounds) -> 
 
 
 def _home(environment: Mapping[str, str]) -> dict[str, bytes]:
-    """The AWS configuration files a program finds, for code that names a profile and so does not look at variables alone."""
-    config = {"region": "AWS_REGION", "endpoint_url": "AWS_ENDPOINT_URL"}
-    keys = {name.lower(): name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")}
-    files = {".aws/config": config, ".aws/credentials": keys}
-    return {path: _profile(environment, names) for path, names in files.items()} if environment else {}
-
-
-def _profile(environment: Mapping[str, str], names: Mapping[str, str]) -> bytes:
-    lines = [f"{name} = {environment[key]}\n" for name, key in names.items() if key in environment]
-    return f"[default]\n{''.join(lines)}".encode()
+    if not environment:
+        return {}
+    config, keys = profile_files(environment)
+    return {".aws/config": config, ".aws/credentials": keys}
 
 
 def stopping(runtime: PistonRuntime, own: Secrets) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Nothing is ever sent after the first message: stdin that arrives while a job end
 """
 
 import json
+import logging
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -18,6 +19,8 @@ from codecoach.runner.piston.answers import NotBegun
 from codecoach.runner.piston.listening import Listener
 from codecoach.runner.piston.server import Server
 
+_wire = logging.getLogger("codecoach.piston.wire")
+_wire.setLevel(logging.WARNING)  # below it the library logs the beginning of messages, and these hold secrets
 _OPEN_S = 5.0
 _CLOSE_S = 1.0
 _PING_S = 20.0
@@ -71,6 +74,7 @@ def _connected(server: Server, open_ones: ExitStack) -> ClientConnection:
                 max_size=_MESSAGE_BYTES,
                 compression=None,
                 proxy=None,
+                logger=_wire,
             )
         )
     except InvalidStatus as refusal:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from codecoach.runner.credentials import profile_files
+
 _CONFIG, _CREDENTIALS = "/etc/aws/config", "/etc/aws/credentials"
 
 
@@ -12,8 +14,5 @@ def variables() -> dict[str, str]:
 
 def contents(environment: Mapping[str, str]) -> dict[str, bytes]:
     """Path -> content, saying the same as the `environment` of `credentials.environment`."""
-    settings = {"region": "AWS_REGION", "endpoint_url": "AWS_ENDPOINT_URL"}
-    config = "".join(f"{name} = {environment[key]}\n" for name, key in settings.items() if key in environment)
-    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-    keys = [f"{name.lower()} = {environment[name]}" for name in names if name in environment]
-    return {_CONFIG: f"[default]\n{config}".encode(), _CREDENTIALS: "\n".join(["[default]", *keys, ""]).encode()}
+    config, keys = profile_files(environment)
+    return {_CONFIG: config, _CREDENTIALS: keys}
