@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from codecoach import languages
 from codecoach.chat.fences import Segment, Splitter, segments
@@ -66,7 +67,8 @@ class LiveReply:
     """A reply drawn while it is written.
 
     Sending all of it again for each token is what makes chats slow: finished segments are sent once and stay, only the
-    open end is sent again. The work of a refresh does not grow with the reply.
+    open end is sent again. The work of a refresh does not grow with the reply. An open segment stands where it will stand
+    when it is finished, so that nothing is ever seen twice or missing in between.
     """
 
     def __init__(
@@ -80,9 +82,8 @@ class LiveReply:
         self._splitter = Splitter()
         self._fed = self._drawn = self._blocks = 0
         self._status: tuple[bool, int] | None = None  # whether there is text; seconds to wait
-        self._open_text: tuple[Segment, ...] = ()
-        self._finished = st.container()
-        self._open = st.empty()
+        self._segments = st.container()
+        self._open: list[_Slot] = []
         self._below = st.empty()
 
     def wait(self, timeout_s: float) -> None:
@@ -95,37 +96,31 @@ class LiveReply:
         self._fed = len(message.text)
         tail = self._splitter.tail()
         self._draw_finished([*self._splitter.finished, *tail] if done else self._splitter.finished)
+        self._draw_open(() if done else tail)
         if done:
-            self._open.empty()
             with self._below.container():
                 self._on_done(message)
             return False
-        self._draw_open(tail)
         self._draw_status()
         return True
 
     def _draw_finished(self, finished: list[Segment]) -> None:
-        if self._drawn == len(finished):
-            return
-        with self._finished:
-            for segment in finished[self._drawn :]:
-                self._blocks += draw_segment(segment, self._place, self._message_id, self._blocks)
+        for segment in finished[self._drawn :]:
+            (self._open.pop(0) if self._open else _Slot(self._segments)).show(segment)
+            if segment.kind == "code":
+                self._draw_open(())  # what can be done with it comes right below
+                with self._segments:
+                    draw_actions(segment, self._place, self._message_id, self._blocks)
+                self._blocks += 1
         self._drawn = len(finished)
 
     def _draw_open(self, tail: tuple[Segment, ...]) -> None:
-        if tail == self._open_text:
-            return
-        self._open_text = tail
-        if not tail:
-            self._open.empty()
-        elif len(tail) == 1 and tail[0].kind == "text":
-            self._open.markdown(markup.readable(tail[0].text))
-        elif len(tail) == 1:
-            self._open.code(tail[0].text, language=highlighting(tail[0].info))
-        else:
-            with self._open.container():
-                for segment in tail:
-                    draw_plain(segment)
+        while len(self._open) > len(tail):
+            self._open.pop().clear()
+        while len(self._open) < len(tail):
+            self._open.append(_Slot(self._segments))
+        for slot, segment in zip(self._open, tail, strict=True):
+            slot.show(segment)
 
     def _draw_status(self) -> None:
         waiting = self._source.waiting
@@ -138,6 +133,23 @@ class LiveReply:
             self._below.markdown(f":orange[{t('chat.throttled', seconds=seconds, attempt=waiting.attempt)}]")
         else:
             self._below.markdown(f":gray[:shimmer[{t('chat.writing') if self._fed else t('chat.thinking')}]]")
+
+
+class _Slot:
+    """Where one segment stands; sent again only when what is seen of it changes."""
+
+    def __init__(self, parent: DeltaGenerator) -> None:
+        self._element = parent.empty()
+        self._shown: tuple[str, str, str] | None = None
+
+    def show(self, segment: Segment) -> None:
+        seen = (segment.kind, segment.text, segment.info)
+        if seen != self._shown:
+            self._shown = seen
+            draw_plain(segment, self._element)
+
+    def clear(self) -> None:
+        self._element.empty()
 
 
 class StoredReply:
@@ -180,7 +192,6 @@ def draw_whole(
         for segment in segments(message.text):
             if segment.kind == "text" or segment.text != without:
                 blocks += draw_segment(segment, place, message.id, blocks)
-    st.empty()
     with st.empty().container():
         below(message)
 
@@ -201,22 +212,21 @@ def draw_segment(segment: Segment, place: Surroundings, message_id: str, block: 
     draw_plain(segment)
     if segment.kind == "text":
         return 0
-    if place.runnable and segment.text.strip():
-        draw_actions(segment, place, message_id, block)
+    draw_actions(segment, place, message_id, block)
     return 1
 
 
-def draw_plain(segment: Segment) -> None:
-    """Draw text or code, with nothing to click."""
+def draw_plain(segment: Segment, where: DeltaGenerator | None = None) -> None:
+    """Draw text or code, with nothing to click: `where`, or next."""
     if segment.kind == "text":
-        st.markdown(markup.readable(segment.text))
+        (where.markdown if where else st.markdown)(markup.readable(segment.text))
     else:
-        st.code(segment.text, language=highlighting(segment.info))
+        (where.code if where else st.code)(segment.text, language=highlighting(segment.info))
 
 
 def draw_actions(segment: Segment, place: Surroundings, message_id: str, block: int) -> None:
     """Draw Run, Open in Editor and what came of running, where the block's language is one that runs."""
-    language = languages.from_fence(segment.info)
+    language = languages.from_fence(segment.info) if place.runnable and segment.text.strip() else None
     if language is None:
         return
     thread = keys.block(place.thread, message_id, block)
