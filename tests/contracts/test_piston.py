@@ -221,6 +221,27 @@ def test_waiting_runs_are_told_their_position_and_take_the_free_place(scripts):
         runner.close()
 
 
+def test_however_runs_end_they_leave_no_thread_and_no_place_taken(scripts):
+    with standing_in(scripts) as standin:
+        runner = piston(standin.url, jobs=1)
+        for source in (
+            "exit 0",
+            "exit 3",
+            "kill -9 $$",
+            "kill -9 $PPID; sleep 5",
+            "if",
+            "while :; do echo $RANDOM; done",
+        ):
+            result(runner, asking(source, limits=Limits(timeout_s=10, output_bytes=2000)))
+        left = runner.run(asking("sleep 1000"))
+        next(left)
+        left.close()
+        events = list(runner.run(asking("echo last")))
+        assert events[-1].run.stdout == "last\n"
+        runner.close()
+        assert wait_until(lambda: not [one.name for one in threading.enumerate() if one.name.startswith("piston-")], 30)
+
+
 def test_two_servers_share_the_runs(scripts):
     with standing_in(scripts) as one, standing_in(scripts) as two:
         runner = piston(one.url, two.url, jobs=1)

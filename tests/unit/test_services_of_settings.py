@@ -2,8 +2,10 @@
 
 import pytest
 
+from codecoach.runner.piston import Piston
+from codecoach.runner.sandbox import Sandbox
 from codecoach.services import build
-from codecoach.settings import Backend, Settings
+from codecoach.settings import Backend, RunnerKind, Settings
 
 
 @pytest.fixture
@@ -30,3 +32,11 @@ def test_the_limits_of_a_run_are_those_of_the_settings(tmp_path):
 def test_nothing_is_started_or_stored_before_it_is_asked_for(tmp_path):
     build(Settings(data_dir=tmp_path / "data")).close()
     assert not (tmp_path / "data").exists()
+
+
+def test_programs_run_where_the_settings_say(tmp_path):
+    chosen = Settings(data_dir=tmp_path, runner=RunnerKind.PISTON, gateway="127.0.0.1:0")
+    for settings, runner in ((chosen, Piston), (Settings(data_dir=tmp_path), Sandbox)):
+        services = build(settings)
+        assert isinstance(services.runner, runner)
+        services.close()

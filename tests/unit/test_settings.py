@@ -78,3 +78,22 @@ def test_a_process_in_another_folder_is_given_the_same_settings(monkeypatch, tmp
     for name, value in ours.as_environment().items():
         monkeypatch.setenv(name, value)
     assert settings.load() == ours
+
+
+@pytest.mark.parametrize("urls", ["", "here:2000", "ftp://here", "http://", "http://one two", "http://one, two"])
+def test_an_address_of_a_piston_that_is_none_is_named(monkeypatch, urls):
+    monkeypatch.setenv("CODECOACH_PISTON_URLS", urls)
+    with pytest.raises(SettingsWrong, match="CODECOACH_PISTON_URLS"):
+        settings.load()
+
+
+def test_several_pistons_are_separated_by_commas(monkeypatch):
+    monkeypatch.setenv("CODECOACH_PISTON_URLS", "http://one:2000, https://two/piston ,")
+    assert settings.load().piston_addresses == ("http://one:2000", "https://two/piston")
+
+
+@pytest.mark.parametrize("address", ["8700", "10.0.0.1", "my-host:8700", "10.0.0.1:99999", "10.0.0.1:", "::1:8700"])
+def test_a_gateway_is_an_address_by_number_and_a_port(monkeypatch, address):
+    monkeypatch.setenv("CODECOACH_GATEWAY", address)
+    with pytest.raises(SettingsWrong, match="CODECOACH_GATEWAY"):
+        settings.load()
