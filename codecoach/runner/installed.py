@@ -98,6 +98,17 @@ def read(runtimes: Path, package: Package) -> Installed | None:
     return Installed(package.name, package.mount, **record)
 
 
+def size_bytes(cache_dir: Path, language: str) -> int:
+    """What the built runtime of a language takes on the disk; 0 where there is none."""
+    built = installed(cache_dir, language)
+    return _size(runtimes_folder(cache_dir) / built.folder) if built else 0
+
+
+@cache  # a runtime never changes in place
+def _size(folder: Path) -> int:
+    return 512 * sum(place.lstat().st_blocks for place in (folder, *folder.rglob("*")))
+
+
 def runtimes(cache_dir: Path) -> tuple[Runtime, ...]:
     """Every language in the order of the table, built or not."""
     return tuple(_runtime(cache_dir, language.id, language.sdk) for language in LANGUAGES)

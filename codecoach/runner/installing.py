@@ -1,5 +1,6 @@
 """Installing runtimes while the app runs: one at a time, in a thread that no page owns."""
 
+import logging
 import threading
 from collections import deque
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from pathlib import Path
 from codecoach.errors import CodeCoachError
 from codecoach.i18n import Notice
 from codecoach.runner import packages
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Installations:
         self._waiting: deque[str] = deque()
         self._known: dict[str, Installation] = {}
         self._worker: threading.Thread | None = None
+        self.succeeded = 0
+        """How many have been installed: what somebody knew of the runtimes before holds no more when it changes."""
 
     def start(self, language: str) -> None:
         """Install a language's runtime; nothing happens where that is going on already."""
@@ -63,8 +68,10 @@ class Installations:
                 packages.install(language, self._cache_dir, partial(self._say, language))
                 self._note(language, None)
             except CodeCoachError as error:
+                log.warning("not installed: %s", error)
                 self._note(language, Installation(problem=error.what))
             except Exception as error:  # a full disk, for example: said where it was asked for
+                log.exception("not installed: %s", language)
                 self._note(language, Installation(problem=Notice("runtimes.install_broke", {"detail": str(error)})))
 
     def _next(self) -> str | None:
@@ -81,5 +88,6 @@ class Installations:
         with self._lock:
             if state is None:
                 self._known.pop(language, None)
+                self.succeeded += 1
             else:
                 self._known[language] = state

@@ -20,7 +20,7 @@ _KNOWN_FOR_S: Final = 30.0
 _FAILED_FOR_S: Final = 3.0
 
 # Asked of the runner seldom, because each code block on each page wants to know; one per process.
-_known: tuple[Runner, float, dict[str, Runtime] | CodeCoachError] | None = None
+_known: tuple[tuple[Runner, int], float, dict[str, Runtime] | CodeCoachError] | None = None
 _asking = threading.Lock()
 
 
@@ -41,12 +41,13 @@ def _runtimes() -> dict[str, Runtime] | CodeCoachError:
     global _known
     with _asking:
         runner = services().runner
-        if _known is None or _known[0] is not runner or time.monotonic() > _known[1]:
+        asked = (runner, services().installations.succeeded)
+        if _known is None or _known[0] != asked or time.monotonic() > _known[1]:
             try:
                 found = {runtime.language: runtime for runtime in runner.runtimes()}
-                _known = (runner, time.monotonic() + _KNOWN_FOR_S, found)
+                _known = (asked, time.monotonic() + _KNOWN_FOR_S, found)
             except CodeCoachError as error:
-                _known = (runner, time.monotonic() + _FAILED_FOR_S, error)
+                _known = (asked, time.monotonic() + _FAILED_FOR_S, error)
         return _known[2]
 
 

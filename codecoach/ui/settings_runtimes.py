@@ -5,6 +5,7 @@ from typing import Final
 import streamlit as st
 
 from codecoach import languages
+from codecoach.i18n import Notice
 from codecoach.runner import installed
 from codecoach.runner.port import Runtime
 from codecoach.settings import RunnerKind
@@ -19,14 +20,19 @@ _BADGES: Final = {
     False: ("settings_page.not_installed", ":material/do_not_disturb_on:", "gray"),
 }
 _LOOK_EVERY_S: Final = 1.0
+_MB: Final = 1024 * 1024
 
 
 def draw_runtimes(account: Account) -> None:
     """Draw every language with its runtime. Draws nothing for anybody but an administrator."""
     if not is_admin(account):
         return
-    for runtime in services().runner.runtimes():
-        _draw_one(runtime)
+    known = services().runner.runtimes()
+    blocked = _hinders_all(known)
+    if blocked:
+        st.error(notices.told(blocked), icon=":material/error:")
+    for runtime in known:
+        _draw_one(runtime, blocked)
     if services().installations.going_on():
         _look_again()
 
@@ -40,19 +46,33 @@ def _look_again() -> None:
     st.session_state["settings:looked"] = True
 
 
-def _draw_one(runtime: Runtime) -> None:
+def _hinders_all(known: tuple[Runtime, ...]) -> Notice | None:
+    """Why nothing runs at all, where one thing hinders all languages, as a machine without sandboxes does: it is said once."""
+    first = known[0].problem if known else None
+    return first if all(not runtime.installed and runtime.problem == first for runtime in known) else None
+
+
+def _draw_one(runtime: Runtime, blocked: Notice | None) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.markdown(f"**{languages.BY_ID[runtime.language].label}**", width="content")
             text, icon, colour = _BADGES[runtime.installed]
             st.badge(t(text), icon=icon, color=colour)  # type: ignore[arg-type]
-        facts = [notices.plain(fact) for fact in (runtime.version, runtime.sdk) if fact and runtime.installed]
-        if facts:
-            st.caption(" · ".join(facts))
-        if runtime.problem:
+        here = services().settings.runner is RunnerKind.SANDBOX
+        if runtime.installed:
+            st.caption(_facts(runtime, here))
+        if runtime.problem and runtime.problem != blocked:
             st.caption(notices.told(runtime.problem))
-        if not runtime.installed and services().settings.runner is RunnerKind.SANDBOX:
+        if not runtime.installed and here and not blocked:
             _draw_installation(runtime.language)
+
+
+def _facts(runtime: Runtime, here: bool) -> str:
+    facts = [notices.plain(fact) for fact in (runtime.version, runtime.sdk) if fact]
+    if here:
+        size = installed.size_bytes(services().settings.cache_dir, runtime.language)
+        facts.append(t("settings_page.on_disk", megabytes=f"{size / _MB:,.0f}"))
+    return " · ".join(facts)
 
 
 def _draw_installation(language: str) -> None:

@@ -6,8 +6,11 @@ import time
 import pytest
 
 from codecoach.errors import ModelAccessDenied, ModelThrottled, RuntimeBroken
+from codecoach.i18n import Notice
 from codecoach.languages import LANGUAGES
 from codecoach.runner import packages
+from codecoach.runner.port import Runtime
+from codecoach.ui import running
 
 from .conftest import PASSWORD, open_page, texts
 
@@ -211,3 +214,42 @@ def test_an_administrator_installs_a_missing_runtime_and_sees_how_it_goes(servic
     assert asked == ["lua"]
     assert "the disk is full" in shown.error[0].value
     assert "settings-install-lua" in [button.key for button in shown.button]
+
+
+class Runtimes:
+    """A runner of which only the runtimes matter."""
+
+    def __init__(self, *known: Runtime) -> None:
+        self.known = known
+
+    def runtimes(self) -> tuple[Runtime, ...]:
+        return self.known
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_what_hinders_all_runtimes_is_said_once_and_none_can_be_installed(services, admin):
+    why = Notice("runtimes.sandbox_no_bwrap")
+    services.__dict__["runner"] = Runtimes(*(Runtime(one.id, "1", False, one.sdk, why) for one in LANGUAGES))
+    test = section(open_page(SETTINGS, services.sign_ins.open(admin)), "runtimes")
+    assert not test.exception
+    assert texts(test).count("bubblewrap is missing") == 1
+    assert "Install" not in [button.label for button in test.button]
+
+
+def test_a_runtime_that_was_just_installed_runs_at_once(services, monkeypatch):
+    services.__dict__["runner"] = runner = Runtimes(Runtime("lua", "5.4", False))
+    assert running.why_not("lua")
+    built = threading.Event()
+
+    def install(*_: object) -> None:
+        runner.known = (Runtime("lua", "5.4", True),)
+        built.set()
+
+    monkeypatch.setattr(packages, "install", install)
+    services.installations.start("lua")
+    assert built.wait(60)
+    while services.installations.going_on():
+        time.sleep(0.005)
+    assert running.why_not("lua") is None

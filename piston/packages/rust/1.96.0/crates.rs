@@ -1,0 +1,1 @@
+//! Nothing of its own: it names the crates that programs use.
