@@ -43,7 +43,7 @@ _KEPT_OUTPUT_LINES = 15
 _TEST_LIMITS = Limits(timeout_s=120)
 AT_ONCE = ("python", "javascript", "bash")
 """Languages that are installed before the first start."""
-FOR_TESTS = (*AT_ONCE, "typescript", "php", "sql", "lua", "go")
+FOR_TESTS = (*AT_ONCE, "typescript", "php", "sql", "lua", "go", "rust")
 """Those that the tests want; where one cannot be had, its tests are skipped and say so."""
 
 

@@ -84,7 +84,7 @@ def _draw_installation(language: str) -> None:
         st.error(notices.told(now.problem))
     if now and now.goes_on:
         line = t("settings_page.installing", line=now.line) if now.line else t("settings_page.install_waits")
-        st.status(notices.plain(line), state="running")
+        st.caption(f":material/hourglass_top: {notices.plain(line)}")
         return
     weight = package.disk_mb
     st.button(
