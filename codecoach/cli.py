@@ -120,6 +120,10 @@ def run(
     files: Annotated[list[Path], typer.Argument(help="Source files and data; the first is the entry point.")],
     language_id: Annotated[str, typer.Option("--language", help="Default: by the first file's extension.")] = "",
     aws: Annotated[AwsMode, typer.Option(help="The AWS that the program sees.")] = AwsMode.NONE,
+    region: Annotated[str, typer.Option(help="AWS region that the program sees. Default: CODECOACH_REGION.")] = "",
+    yes: Annotated[
+        bool, typer.Option("--yes", help="With --aws mine: do not ask before deleting and the like.")
+    ] = False,
     runner: Annotated[RunnerKind | None, typer.Option(help="Where it runs. Default: CODECOACH_RUNNER.")] = None,
     stdin_file: Annotated[Path | None, typer.Option(help="What the program reads on standard input.")] = None,
     timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds of wall clock.")] = None,
@@ -129,12 +133,14 @@ def run(
     from codecoach.local import program
     from codecoach.services import build
 
-    wanted = program.Program(tuple(files), language_id, stdin_file, tuple(arg or ()), timeout, aws)
+    wanted = program.Program(tuple(files), language_id, stdin_file, tuple(arg or ()), timeout, aws, region)
     chosen = loaded()
     if runner:
         chosen = chosen.model_copy(update={"runner": runner})
     with told(), closing(build(chosen)) as services:
-        request = program.request(wanted, services.limits, program.access(aws, services))
+        request = program.request(wanted, services.limits, chosen.region)
+        program.confirm(request, yes, told_as)
+        request = program.with_access(request, services, told_as)
         raise typer.Exit(program.run(services.runner, request, told_as, as_json))
 
 
@@ -215,6 +221,13 @@ def user_disable(email: str) -> None:
     with told(), administration() as accounts:
         accounts.disable(email)
         say("cli.user.disabled", user=email)
+
+
+@user.command("my-aws", help='Let an account\'s programs use "my AWS", or no longer.')
+def user_my_aws(email: str, allow: Annotated[bool, typer.Option("--allow/--refuse")] = True) -> None:
+    with told(), administration() as accounts:
+        accounts.allow_my_aws(email, allow)
+        say("cli.user.my_aws_allowed" if allow else "cli.user.my_aws_refused", user=email)
 
 
 def main() -> None:

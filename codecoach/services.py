@@ -153,7 +153,7 @@ class Services:
 
     @part
     def my_aws(self) -> MyAwsGate:
-        return MyAwsGate(self.settings, self.accounts, RunRole(self.settings))
+        return MyAwsGate(self.settings, lambda: self.accounts, RunRole(self.settings))
 
     @property
     def default_model_id(self) -> str:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from codecoach.chat.messages import MessageState
-from codecoach.ui import acting, conversation, fresh, icon_only, notices, page, running, sidebar
+from codecoach.ui import acting, aws_choice, conversation, fresh, icon_only, notices, page, running, sidebar
 from codecoach.ui.live import Following
 from codecoach.ui.reply import Surroundings
 
@@ -19,7 +19,7 @@ sidebar.draw(owner, current)
 
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
     conversation.draw_header(owner, current)
-    running.draw_aws_choice(owner)
+    aws_choice.draw(owner)
 icon_only.draw_style()
 
 with fresh.container(current.id if current else ""), notices.guard():
@@ -31,6 +31,7 @@ with fresh.container(current.id if current else ""), notices.guard():
 if not readable:
     conversation.draw_look_again()
 acting.show_problem()
+running.draw_confirmation(owner)
 
 dialog_open = sidebar.draw_dialog(owner, current)
 stop = st.bottom.empty()

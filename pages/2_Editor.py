@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from codecoach.ui import acting, advice, editor, icon_only, notices, output, page, programs, workshop
+from codecoach.ui import acting, advice, editor, icon_only, notices, output, page, programs, running, workshop
 from codecoach.ui.live import Following
 
 account = page.open_page("nav.editor", layout="wide")
@@ -20,6 +20,7 @@ if shop is None:
 
 editor.draw_heading(shop)
 acting.show_problem()
+running.draw_confirmation(owner)
 left, right = st.columns([11, 9], gap="medium")
 with left, notices.guard():
     editor.draw_files(shop)

@@ -1,5 +1,6 @@
 """Whose programs may use "my AWS", and the credentials for one run of theirs."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from codecoach.errors import AwsRefused
@@ -17,7 +18,8 @@ class Lender(Protocol):
 class MyAwsGate:
     """Says who may, and lends to them alone."""
 
-    def __init__(self, settings: Settings, accounts: Accounts, role: Lender) -> None:
+    # The accounts are asked for late: who may not use any of this is told so also while the store is away.
+    def __init__(self, settings: Settings, accounts: Callable[[], Accounts], role: Lender) -> None:
         self._settings = settings
         self._accounts = accounts
         self._role = role
@@ -38,7 +40,7 @@ class MyAwsGate:
         """Credentials for one run of a user's program, after looking once more whether they may. Raises `AwsRefused`."""
         if missing := self._missing():
             raise missing
-        if not self.allows(self._accounts.get(username)):
+        if not self.allows(self._accounts().get(username)):
             raise AwsRefused("aws_not_allowed")
         return self._role.lend(username)
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codecoach import languages
-from codecoach.errors import InputRefused
+from codecoach.aws import actions, regions
+from codecoach.errors import AwsRefused, InputRefused
 from codecoach.i18n import Notice
 from codecoach.runner.credentials import AwsAccess, AwsMode
 from codecoach.runner.port import File, Limits, OutputChunk, Runner, RunRequest, RunResult, RunStatus, StageResult
@@ -39,10 +40,11 @@ class Program:
     args: tuple[str, ...] = ()
     timeout_s: float | None = None
     aws: AwsMode = AwsMode.NONE
+    region: str = ""
 
 
-def request(program: Program, limits: Limits, access: AwsAccess) -> RunRequest:
-    """The run to ask for; raises `InputRefused` for a file that cannot be read or a language nobody can tell."""
+def request(program: Program, limits: Limits, region: str) -> RunRequest:
+    """The run to ask for, not yet with access to AWS; `region` where the program names none. Raises `InputRefused` for a file that cannot be read or a language nobody can tell."""
     language = program.language or _language(program.files[0])
     if language not in languages.BY_ID:
         raise InputRefused("language_unknown", language=language)
@@ -53,19 +55,49 @@ def request(program: Program, limits: Limits, access: AwsAccess) -> RunRequest:
         stdin=_read(program.stdin_file) if program.stdin_file else b"",
         args=program.args,
         limits=replace(limits, timeout_s=program.timeout_s) if program.timeout_s else limits,
-        aws=access,
+        aws=AwsAccess(program.aws, region=_region(program.region, region)),
     )
 
 
-def access(mode: AwsMode, services: Services) -> AwsAccess:
-    """What the program is to see of AWS; a simulated one is started. Raises `SimulationError`, `AwsRefused`."""
-    if mode is AwsMode.NONE:
-        return AwsAccess(region=services.settings.region)
-    if mode is AwsMode.MINE:
+def _region(wanted: str, usual: str) -> str:
+    if wanted and wanted not in regions.alike(usual):
+        raise InputRefused("region_unknown", region=wanted, known=", ".join(regions.alike(usual)))
+    return wanted or usual
+
+
+def confirm(wanted: RunRequest, yes: bool, tell: Tell) -> None:
+    """Say which AWS actions a program in "my AWS" holds, and ask about those that do harm. Raises `AwsRefused`."""
+    if wanted.aws.mode is not AwsMode.MINE:
+        return
+    seen = actions.found(wanted.language, wanted.files)
+    if seen:
+        _say(tell(Notice("cli.run.actions", {"actions": ", ".join(map(str, seen))})))
+    if yes or not any(action.destructive for action in seen):
+        return
+    harmful = ", ".join(str(action) for action in seen if action.destructive)
+    if not sys.stdin.isatty():
+        raise AwsRefused("aws_unconfirmed", actions=harmful)
+    _say(tell(Notice("cli.run.confirm", {"actions": harmful})))
+    if sys.stdin.readline().strip().lower() not in ("y", "yes", "是"):
+        raise AwsRefused("aws_unconfirmed", actions=harmful)
+
+
+def with_access(wanted: RunRequest, services: Services, tell: Tell) -> RunRequest:
+    """The run with what it is to see of AWS; a simulated one is started. Raises `SimulationError`, `AwsRefused`."""
+    access = wanted.aws
+    if access.mode is AwsMode.SIMULATED:
+        address = services.simulated.endpoint(f"command-{uuid.uuid4().hex}")
+        access = replace(access, host=address.host, port=address.port)
+    elif access.mode is AwsMode.MINE:
         lent = services.my_aws.lend_to_operator(_OPERATOR)
-        return AwsAccess(mode, region=services.settings.region, credentials=lent)
-    address = services.simulated.endpoint(f"command-{uuid.uuid4().hex}")
-    return AwsAccess(mode, address.host, address.port, services.settings.region)
+        _say(tell(Notice("cli.run.identity", {"arn": lent.arn, "until": f"{lent.expires_at:%H:%M} UTC"})))
+        access = replace(access, credentials=lent)
+    return replace(wanted, aws=access)
+
+
+def _say(text: str) -> None:
+    """Not where the program's own output goes."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def run(runner: Runner, wanted: RunRequest, tell: Tell, as_json: bool) -> int:

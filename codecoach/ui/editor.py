@@ -8,7 +8,7 @@ import streamlit as st
 
 from codecoach import languages
 from codecoach.runner.port import File
-from codecoach.ui import ace, advice, notices, programs, running
+from codecoach.ui import ace, advice, aws_choice, notices, programs, running
 from codecoach.ui.acting import attempt
 from codecoach.ui.icon_only import icon_only
 from codecoach.ui.session import services, t
@@ -52,7 +52,7 @@ def draw_heading(shop: Workshop) -> None:
             width=160,
             on_change=lambda: act(shop, shop.set_language, st.session_state[key]),
         )
-        running.draw_aws_choice(program.owner)
+        aws_choice.draw(program.owner)
         if program.conversation_id:
             st.page_link(
                 "pages/1_Chat.py",
@@ -159,6 +159,7 @@ def draw_buttons(shop: Workshop) -> None:
                 t("editor.undo"), key="editor:undo", icon=":material/undo:", on_click=act, args=(shop, shop.take_back)
             )
         st.caption(t("editor.keys"), width="content")
+    aws_choice.draw_actions(program.language, _files(shop))
 
 
 def draw_conflict(shop: Workshop) -> None:
@@ -203,8 +204,11 @@ def draw_keys(shop: Workshop) -> None:
 def run(shop: Workshop) -> None:
     """Run the program as it stands."""
     program = shop.program
-    files = tuple(File(file.name, file.text.encode()) for file in program.files)
-    running.start(program.owner, program.id, program.language, files, program.stdin, program.args)
+    running.start(program.owner, program.id, program.language, _files(shop), program.stdin, program.args)
+
+
+def _files(shop: Workshop) -> tuple[File, ...]:
+    return tuple(File(file.name, file.text.encode()) for file in shop.program.files)
 
 
 def is_running(shop: Workshop) -> bool:

@@ -32,6 +32,7 @@ def draw(shop: Workshop, following: Following) -> None:
     if record is None:
         return
     run_panel.draw_record(record, f"panel.{thread}")
+    run_panel.draw_identity(job if job and job.id == record.id else None)
     _draw_fix(shop, record)
 
 

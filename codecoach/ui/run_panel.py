@@ -9,11 +9,12 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from codecoach import languages
+from codecoach.aws import actions
 from codecoach.coach.runs import RunJob
 from codecoach.i18n import tell
 from codecoach.runner.port import RunStatus
 from codecoach.store.programs import ResultFile, RunRecord
-from codecoach.ui import notices, pictures, terminal
+from codecoach.ui import aws_choice, notices, pictures, terminal
 from codecoach.ui.live import Following
 from codecoach.ui.session import language, services, t
 
@@ -70,6 +71,7 @@ def draw(
             draw_ended(job, key)
         elif record := last_run(thread):
             draw_record(record, key)
+            draw_identity(job)
             if below:
                 below(record)
 
@@ -101,6 +103,7 @@ class LiveRun:
                     on_click=job.stop,
                     help=t("run_ui.stop_help"),
                 )
+            self._identity = st.empty()
             self._output = st.empty()
 
     def wait(self, timeout_s: float) -> None:
@@ -118,6 +121,8 @@ class LiveRun:
         if version != self._version:
             self._version = version
             self._stage.markdown(f":shimmer[{stage_words(job)}]")
+            if words := identity_words(job):
+                self._identity.caption(words)
             recent = terminal.shown(job.stdout + job.stderr, max_lines=LIVE_LINES)
             if recent.text:
                 self._output.code(recent.text, language=None, wrap_lines=True)
@@ -132,6 +137,17 @@ def stage_words(job: RunJob) -> str:
     if job.stage == "compile":
         return t("run_ui.compiling", name=name)
     return t("run_ui.running", name=name) if job.stage == "run" else t("run_ui.starting", name=name)
+
+
+def identity_words(job: RunJob) -> str:
+    """Who AWS takes the program for, until when, and what it may do there; empty where it does not use the user's AWS."""
+    if job.identity is None:
+        return ""
+    arn, expires_at = job.identity
+    who = t("run_ui.aws_identity", arn=notices.plain(arn), until=clock_words(expires_at), region=job.request.aws.region)
+    seen = actions.found(job.request.language, job.request.files)
+    what = f" {t('run_ui.aws_actions', actions=aws_choice.told(seen))}" if seen else ""
+    return f":material/cloud: {who}{what}"
 
 
 def fixable(record: RunRecord) -> bool:
@@ -176,10 +192,17 @@ def draw_ended(job: RunJob, key: str) -> None:
     """Draw what came of a job: its result, or what was wrong with us."""
     if job.record:
         draw_record(job.record, key)
+    draw_identity(job)
     if job.error:
         notices.show_failure(job.error.what, job.error.hint, job.error.reference)
     if job.unsaved:
         notices.show_failure(job.unsaved.what, job.unsaved.hint, job.unsaved.reference)
+
+
+def draw_identity(job: RunJob | None) -> None:
+    """Draw who AWS took the program of a run for, where it used the user's AWS and that is still known."""
+    if job and (words := identity_words(job)):
+        st.caption(words)
 
 
 def draw_record(record: RunRecord, key: str) -> None:

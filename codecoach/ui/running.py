@@ -1,4 +1,4 @@
-"""Starting runs from a page: which languages run here, which AWS the program sees, one call to start."""
+"""Starting runs from a page: which languages run here, one call to start, and the question before what does harm."""
 
 import threading
 import time
@@ -7,15 +7,16 @@ from typing import Final
 import streamlit as st
 
 from codecoach import languages
-from codecoach.coach.runs import RunJob
+from codecoach.aws import actions
 from codecoach.errors import CodeCoachError
 from codecoach.i18n import Notice
-from codecoach.runner.credentials import AwsAccess, AwsMode
+from codecoach.runner.credentials import AwsMode
 from codecoach.runner.port import File, Runner, RunRequest, Runtime
-from codecoach.ui.acting import attempt
+from codecoach.ui import aws_choice
+from codecoach.ui.acting import attempt, attempt_once
 from codecoach.ui.session import services, t
 
-_MODE: Final = "runs:aws"
+_UNCONFIRMED: Final = "runs:unconfirmed"
 _KNOWN_FOR_S: Final = 30.0
 _FAILED_FOR_S: Final = 3.0
 
@@ -53,8 +54,11 @@ def _runtimes() -> dict[str, Runtime] | CodeCoachError:
 
 def start(
     owner: str, thread: str, language_id: str, files: tuple[File, ...], stdin: str = "", args: tuple[str, ...] = ()
-) -> RunJob:
-    """Start a run for a user, who has one simulated AWS in all browsers. Raises `InputRefused`."""
+) -> None:
+    """Start a run for a user, who has one simulated AWS in all browsers. Raises `InputRefused`.
+
+    A program that would do harm in the user's own AWS waits for a confirmation, for which `draw_confirmation` asks.
+    """
     request = RunRequest(
         job_id="",  # the runs number their jobs themselves
         language=language_id,
@@ -62,44 +66,51 @@ def start(
         stdin=stdin.encode(),
         args=args,
         limits=services().limits,
-        aws=AwsAccess(aws_mode(), region=services().settings.region),
+        aws=aws_choice.access(),
     )
-    return services().runs.start(thread, request, session=owner)
+    st.session_state.pop(_UNCONFIRMED, None)
+    if request.aws.mode is AwsMode.MINE and actions.destructive(language_id, files):
+        st.session_state[_UNCONFIRMED] = (thread, request)
+    else:
+        services().runs.start(thread, request, session=owner)
+
+
+def draw_confirmation(owner: str) -> None:
+    """Draw the question whether a program may do what cannot be taken back, where one waits for the answer."""
+    thread, request = _unconfirmed()
+    if request is None:
+        return
+    seen = actions.found(request.language, request.files)
+    with st.container(border=True):
+        st.warning(t("run_ui.aws_confirm", region=request.aws.region), icon=":material/warning:")
+        st.markdown(aws_choice.told(seen))
+        st.caption(t("run_ui.aws_confirm_hint"))
+        with st.container(horizontal=True):
+            st.button(
+                t("run_ui.aws_confirm_run"),
+                icon=":material/play_arrow:",
+                key="runs:confirm",
+                on_click=attempt_once,
+                args=(_confirmed, owner, thread, request),
+            )
+            st.button(t("run_ui.aws_confirm_no"), key="runs:refuse", type="primary", on_click=attempt, args=(_forget,))
+
+
+def _confirmed(owner: str, thread: str, request: RunRequest) -> None:
+    """Run exactly what was shown."""
+    _forget()
+    services().runs.start(thread, request, session=owner)
+
+
+def _unconfirmed() -> tuple[str, RunRequest | None]:
+    waiting: tuple[str, RunRequest | None] = st.session_state.get(_UNCONFIRMED, ("", None))
+    return waiting
+
+
+def _forget() -> None:
+    st.session_state.pop(_UNCONFIRMED, None)
 
 
 def main_file(language_id: str, code: str) -> File:
     """A program of one file, under the name its language expects."""
     return File(languages.BY_ID[language_id].main, code.encode())
-
-
-def aws_mode() -> AwsMode:
-    """Which AWS the programs of this browser session see."""
-    return AwsMode(st.session_state.get(_MODE, AwsMode.SIMULATED))
-
-
-def draw_aws_choice(owner: str) -> None:
-    """Draw the choice of AWS, and the way to start over with a simulated one."""
-    names = {AwsMode.SIMULATED: t("run_ui.aws_simulated"), AwsMode.NONE: t("run_ui.aws_none")}
-    with st.popover(t("run_ui.aws_label", mode=names[aws_mode()]), icon=":material/cloud:"):
-        st.session_state.setdefault(_MODE, AwsMode.SIMULATED)
-        st.radio(
-            t("run_ui.aws_question"),
-            list(names),
-            format_func=names.__getitem__,
-            captions=[t("run_ui.aws_simulated_what"), t("run_ui.aws_none_what")],
-            key=_MODE,
-            persist_state="session",
-        )
-        st.button(
-            t("run_ui.aws_reset"),
-            icon=":material/restart_alt:",
-            key="runs:aws_reset",
-            help=t("run_ui.aws_reset_what"),
-            on_click=attempt,
-            args=(_reset, owner),
-        )
-
-
-def _reset(owner: str) -> None:
-    services().simulated.reset(owner)
-    st.toast(t("run_ui.aws_reset_done"), icon=":material/check:")

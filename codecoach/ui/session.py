@@ -148,8 +148,14 @@ def sign_out() -> None:
 
 def username() -> str:
     """The name last seen signed in here; empty where nobody is."""
-    last: Account | None = st.session_state.get(_ACCOUNT)
+    last = seen_account()
     return last.username if last else ""
+
+
+def seen_account() -> Account | None:
+    """The account last seen signed in here, without asking the store."""
+    last: Account | None = st.session_state.get(_ACCOUNT)
+    return last
 
 
 def current_sid() -> str | None:

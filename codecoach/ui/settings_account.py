@@ -6,6 +6,7 @@ from codecoach.settings import Backend
 from codecoach.store.accounts import Account
 from codecoach.ui import notices, page, parts, signin, switches
 from codecoach.ui.session import services, t
+from codecoach.ui.settings_my_aws import draw_my_aws
 
 
 def draw_account(account: Account) -> None:
@@ -26,6 +27,8 @@ def draw_account(account: Account) -> None:
         st.caption(t("settings_page.identity_local"))
     else:
         _draw_identity()
+    with notices.guard():
+        draw_my_aws(account)
 
 
 @st.fragment(run_every=5)

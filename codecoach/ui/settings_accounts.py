@@ -5,7 +5,8 @@ from typing import Final
 
 import streamlit as st
 
-from codecoach.store.accounts import Account
+from codecoach.settings import MyAws
+from codecoach.store.accounts import ROLE_MY_AWS, Account
 from codecoach.ui import notices, session
 from codecoach.ui.administration import Administration, is_admin
 from codecoach.ui.session import services, t
@@ -30,6 +31,7 @@ def draw_accounts(account: Account) -> None:
                 t("settings_page.standing"): _standing(one),
                 t("settings_page.created"): one.created_at.date(),
             }
+            | ({t("settings_page.my_aws"): services().my_aws.allows(one)} if services().my_aws.exists else {})
             for one in everybody
         ],
         hide_index=True,
@@ -58,7 +60,22 @@ def _change(admin: Account, everybody: tuple[Account, ...]) -> None:
         elif st.button(t("settings_page.disable"), icon=":material/block:", key="settings-disable"):
             administration.disable(name)
             _remember_to_tell("settings_page.disabled", name)
+        _change_my_aws(others[name], administration)
     st.caption(t("settings_page.change_account_hint"))
+
+
+def _change_my_aws(other: Account, administration: Administration) -> None:
+    """Only where it is for administrators to decide, and for whom it changes anything."""
+    decided_here = services().my_aws.exists and services().settings.my_aws is MyAws.CHOSEN
+    if not decided_here or is_admin(other):
+        return
+    if ROLE_MY_AWS in other.roles:
+        if st.button(t("settings_page.my_aws_refuse"), icon=":material/cloud_off:", key="settings-no-aws"):
+            administration.allow_my_aws(other.username, False)
+            _remember_to_tell("settings_page.my_aws_refused", other.username)
+    elif st.button(t("settings_page.my_aws_allow"), icon=":material/cloud:", key="settings-aws"):
+        administration.allow_my_aws(other.username, True)
+        _remember_to_tell("settings_page.my_aws_allowed", other.username)
 
 
 def _add() -> None:

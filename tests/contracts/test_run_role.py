@@ -128,7 +128,7 @@ class Giving:
 
 
 def gate(accounts, **settings) -> MyAwsGate:
-    return MyAwsGate(Settings(**{"run_role_arn": ROLE} | settings), accounts, Giving())
+    return MyAwsGate(Settings(**{"run_role_arn": ROLE} | settings), lambda: accounts, Giving())
 
 
 @pytest.mark.parametrize(
