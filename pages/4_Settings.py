@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from codecoach.ui import notices, page
+from codecoach.ui import fresh, notices, page
 from codecoach.ui.administration import is_admin
 from codecoach.ui.session import t
 from codecoach.ui.settings_account import draw_account
@@ -32,5 +32,5 @@ chosen = st.pills(
     key="settings-section",
     label_visibility="collapsed",
 )
-with notices.guard():
+with fresh.container(f"settings {chosen}"), notices.guard():
     SECTIONS[chosen][2](account)

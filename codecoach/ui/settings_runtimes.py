@@ -70,9 +70,15 @@ def _draw_one(runtime: Runtime, blocked: Notice | None) -> None:
 def _facts(runtime: Runtime, here: bool) -> str:
     facts = [notices.plain(fact) for fact in (runtime.version, runtime.sdk) if fact]
     if here:
-        size = installed.size_bytes(services().settings.cache_dir, runtime.language)
-        facts.append(t("settings_page.on_disk", megabytes=f"{size / _MB:,.0f}"))
+        facts.append(t("settings_page.on_disk", megabytes=f"{_megabytes(runtime.language):,.0f}"))
     return " · ".join(facts)
+
+
+def _megabytes(language: str) -> float:
+    """The size of a runtime: as its package says, for counting a large one's files takes seconds; else counted."""
+    package = installed.known().get(language)
+    said = package.disk_mb if package else 0
+    return said or installed.size_bytes(services().settings.cache_dir, language) / _MB
 
 
 def _draw_installation(language: str) -> None:

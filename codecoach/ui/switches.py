@@ -91,4 +91,6 @@ def theme_is_dark() -> bool:
 
 
 def _language_chosen(key: str) -> None:
-    session.choose_language(st.session_state[key])
+    # Gone where the click met the end of a sign-in, which forgets what the session knew.
+    if chosen := st.session_state.get(key):
+        session.choose_language(chosen)

@@ -10,7 +10,7 @@ from codecoach.i18n import Notice
 from codecoach.languages import LANGUAGES
 from codecoach.runner import packages
 from codecoach.runner.port import Runtime
-from codecoach.ui import running
+from codecoach.ui import running, switches
 
 from .conftest import PASSWORD, open_page, texts
 
@@ -253,3 +253,9 @@ def test_a_runtime_that_was_just_installed_runs_at_once(services, monkeypatch):
     while services.installations.going_on():
         time.sleep(0.005)
     assert running.why_not("lua") is None
+
+
+def test_a_language_chosen_while_a_sign_in_ends_breaks_nothing():
+    switches._language_chosen(
+        "codecoach.language_switch-forgotten"
+    )  # else it raises: the session has no such key any more
