@@ -30,8 +30,8 @@ with fresh.container(current.id if current else ""), notices.guard():
     readable = known
 if not readable:
     conversation.draw_look_again()
-acting.show_problem()
 running.draw_confirmation(owner)
+acting.show_problem()
 
 dialog_open = sidebar.draw_dialog(owner, current)
 stop = st.bottom.empty()

@@ -19,8 +19,8 @@ if shop is None:
     st.stop()
 
 editor.draw_heading(shop)
-acting.show_problem()
 running.draw_confirmation(owner)
+acting.show_problem()
 left, right = st.columns([11, 9], gap="medium")
 with left, notices.guard():
     editor.draw_files(shop)

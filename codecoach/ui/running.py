@@ -77,11 +77,12 @@ def start(
 
 def draw_confirmation(owner: str) -> None:
     """Draw the question whether a program may do what cannot be taken back, where one waits for the answer."""
+    place = st.empty()  # so that the question is gone at once and does not stand while the program runs
     thread, request = _unconfirmed()
     if request is None:
         return
     seen = actions.found(request.language, request.files)
-    with st.container(border=True):
+    with place.container(border=True):
         st.warning(t("run_ui.aws_confirm", region=request.aws.region), icon=":material/warning:")
         st.markdown(aws_choice.told(seen))
         st.caption(t("run_ui.aws_confirm_hint"))

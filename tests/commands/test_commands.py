@@ -14,6 +14,7 @@ from codecoach.runner import packages
 from codecoach.runner.port import RunResult, RunStatus, StageResult
 from codecoach.settings import Settings
 from tests.contracts.piston_playback import over_http
+from tests.contracts.sts_servers import ROLE, answering, lent
 
 ROOT = Path(__file__).parents[2]
 
@@ -197,3 +198,23 @@ def test_a_piston_that_does_not_answer_is_named_with_what_to_do(codecoach, tmp_p
     assert gone.url in done.stderr
     listed = codecoach("runtimes", CODECOACH_RUNNER="piston", CODECOACH_PISTON_URLS=gone.url)
     assert "CODECOACH_PISTON_URLS" in listed.stdout
+
+
+def test_run_in_ones_own_aws_says_who_it_is_and_asks_before_it_does_harm(codecoach, tmp_path):
+    (tmp_path / "look.py").write_text(
+        "import os\nprint(os.environ['AWS_SESSION_TOKEN'], os.environ['AWS_REGION'], os.environ.get('AWS_ENDPOINT_URL'))"
+    )
+    (tmp_path / "harm.py").write_text("import boto3\nprint(1)\nprint(boto3.client('s3').delete_bucket)")
+    with answering(200, lent("a", "2999-01-01T00:00:00Z")) as url:
+        server = {"AWS_ENDPOINT_URL_STS": url, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}
+        server["CODECOACH_RUN_ROLE_ARN"] = ROLE
+        done = codecoach("run", "look.py", "--aws", "mine", "--region", "eu-west-1", **server)
+        assert (done.returncode, done.stdout) == (0, "token-a eu-west-1 None\n")
+        assert "assumed-role/programs/me" in done.stderr
+        refused = codecoach("run", "harm.py", "--aws", "mine", **server)
+        assert (refused.returncode, refused.stdout) == (3, "")
+        assert "s3:DeleteBucket" in refused.stderr
+        assert codecoach("run", "harm.py", "--aws", "mine", "--yes", **server).stdout.startswith("1\n")
+    nobody = codecoach("run", "look.py", "--aws", "mine")
+    assert nobody.returncode == 3
+    assert "CODECOACH_RUN_ROLE_ARN" in nobody.stderr

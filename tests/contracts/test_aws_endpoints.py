@@ -54,7 +54,7 @@ ended = asyncio.run(run())
 print(json.dumps({"status": ended.status, "stdout": ended.run.stdout, "stderr": ended.run.stderr}))
 """
 GATE = """
-from codecoach.runner.sandbox.gate.__main__ import main
+from codecoach.runner.aws_gate.__main__ import main
 
 async def resolve(name):
     return [("127.0.0.1", %d)]

@@ -248,7 +248,7 @@ mount --bind "$1" /mnt/repo; mount --bind "$2" /mnt/cache; mount --bind "$3" /mn
 cd /mnt/repo
 export HOME=/tmp TEST_CACHE_DIR=/mnt/cache PYTHONPATH=/mnt/site PYTHONDONTWRITEBYTECODE=1
 exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all /usr/bin/python3 -m pytest -q -p no:cacheprovider \\
-    -p no:xdist tests/contracts/test_sandbox.py tests/contracts/test_sandbox_hostile.py tests/contracts/test_sandbox_compile.py --junit-xml=/dev/null -W ignore::pytest.PytestConfigWarning
+    -p no:xdist tests/contracts/test_sandbox.py tests/contracts/test_sandbox_hostile.py tests/contracts/test_sandbox_compile.py tests/contracts/test_aws_endpoints.py --junit-xml=/dev/null -W ignore::pytest.PytestConfigWarning
 """
 
 
@@ -257,7 +257,7 @@ exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all /usr/bin
 )
 @pytest.mark.timeout(400)
 def test_all_of_it_holds_for_a_normal_user_too():
-    sandbox("python", "bash").close()
+    sandbox("python", "bash", "javascript").close()
     site = json.loads(
         subprocess.check_output([sys.executable, "-c", "import json, site; print(json.dumps(site.getsitepackages()))"])
     )

@@ -7,11 +7,11 @@ import struct
 
 import pytest
 
-from codecoach.runner.sandbox.gate import dns
-from codecoach.runner.sandbox.gate.addresses import NoAddress, PublicAddresses, is_public
-from codecoach.runner.sandbox.gate.hello import MOST_BYTES, NoHello, server_name
-from codecoach.runner.sandbox.gate.names import is_endpoint
-from codecoach.runner.sandbox.gate.relay import Gate, Most
+from codecoach.runner.aws_gate import dns
+from codecoach.runner.aws_gate.addresses import NoAddress, PublicAddresses, is_public
+from codecoach.runner.aws_gate.hello import MOST_BYTES, NoHello, server_name
+from codecoach.runner.aws_gate.names import is_endpoint
+from codecoach.runner.aws_gate.relay import Gate, Most
 from tests.certificates import client_context, server_context
 
 NAME = "sts.eu-west-1.amazonaws.com"

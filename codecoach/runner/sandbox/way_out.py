@@ -9,7 +9,7 @@ from typing import Protocol
 from codecoach.runner.sandbox.inside import sockets_inside
 from codecoach.runner.sandbox.process import SPARE_UID
 
-GATE = (sys.executable, "-m", "codecoach.runner.sandbox.gate")
+GATE = (sys.executable, "-m", "codecoach.runner.aws_gate")
 _HTTPS, _DNS = 443, 53
 FILES = {
     "/etc/resolv.conf": b"nameserver 127.0.0.1\noptions timeout:5 attempts:2\n",

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from codecoach.runner.sandbox.gate import dns, hello
-from codecoach.runner.sandbox.gate.addresses import Endpoint, NoAddress
-from codecoach.runner.sandbox.gate.names import is_endpoint
+from codecoach.runner.aws_gate import dns, hello
+from codecoach.runner.aws_gate.addresses import Endpoint, NoAddress
+from codecoach.runner.aws_gate.names import is_endpoint
 
 _CHUNK = 65536
 _DATAGRAM = 1500
@@ -19,7 +19,7 @@ _DECODE_ERROR, _UNRECOGNIZED_NAME, _INTERNAL_ERROR = 50, 112, 80
 
 Resolve = Callable[[str], Awaitable[Sequence[Endpoint]]]
 
-log = logging.getLogger("codecoach.gate")
+log = logging.getLogger("codecoach.aws_gate")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ Source: RFC 1035 section 4.1.
 import socket
 import struct
 
-from codecoach.runner.sandbox.gate.names import is_endpoint
+from codecoach.runner.aws_gate.names import is_endpoint
 
 _HEAD = struct.Struct("!6H")
 _ANSWER = struct.Struct("!3HIH")

@@ -1,4 +1,4 @@
-"""`python -m codecoach.runner.sandbox.gate TCP_FD UDP_FD USER_ID`: serves until standard input ends, as it does with the launcher."""
+"""`python -m codecoach.runner.aws_gate TCP_FD UDP_FD USER_ID`: serves until standard input ends, as it does with the launcher."""
 
 import asyncio
 import concurrent.futures.thread  # noqa: F401 - used by lookups, and not readable any more for the spare user
@@ -8,8 +8,8 @@ import resource
 import socket
 import sys
 
-from codecoach.runner.sandbox.gate.addresses import PublicAddresses
-from codecoach.runner.sandbox.gate.relay import Gate, Resolve
+from codecoach.runner.aws_gate.addresses import PublicAddresses
+from codecoach.runner.aws_gate.relay import Gate, Resolve
 
 _DESCRIPTORS = 512
 _MEMORY_BYTES = 512 * 1024 * 1024
