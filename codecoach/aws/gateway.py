@@ -22,12 +22,11 @@ _HEAD_BYTES = 64 * 1024
 _HEAD_WITHIN_S = 30.0
 _START_WITHIN_S = 10.0
 _CHUNK = 65536
-_CONNECTIONS = 512
-_REFUSAL_BODY = b"<Error><Code>AccessDenied</Code><Message>No run that goes on has this access key.</Message></Error>"
-_REFUSAL = (
-    b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/xml\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
-    % (len(_REFUSAL_BODY), _REFUSAL_BODY)
-)
+# At a time. They are descriptors of the web app's own process, two for each that is let through, of often only 1024 in all.
+_CONNECTIONS = 256
+_OF_ONE_RUN = 96  # or one program would keep out all others
+_UNKNOWN = 96  # who has not said yet whose run it is
+_REFUSAL = b"HTTP/1.1 %s\r\nContent-Type: application/xml\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
 _Relay = asyncio.Task[None]
 
 
@@ -45,6 +44,7 @@ class Gateway:
         self._server: asyncio.Server | None = None
         self._targets: dict[str, tuple[str, int]] = {}
         self._relays: dict[_Relay, str] = {}
+        self._unknown = 0
 
     @contextmanager
     def admit(self, host: str, port: int) -> Iterator[Admission]:
@@ -94,15 +94,19 @@ class Gateway:
         there: asyncio.StreamWriter | None = None
         relay = asyncio.current_task()
         try:
-            async with asyncio.timeout(_HEAD_WITHIN_S):
-                head = await reader.readuntil(b"\r\n\r\n")
+            head = await self._head(reader)
             key = _key(head)
-            if key not in self._targets or len(self._relays) >= _CONNECTIONS or relay is None:
-                writer.write(_REFUSAL)
+            target = self._targets.get(key)
+            if target is None or relay is None:
+                writer.write(_refusal(b"403 Forbidden", b"AccessDenied", b"No run that goes on has this access key."))
+                await writer.drain()
+                return
+            if not self._has_room(key):  # SDKs try again
+                writer.write(_refusal(b"503 Slow Down", b"SlowDown", b"Too many connections at a time."))
                 await writer.drain()
                 return
             self._relays[relay] = key
-            answers, there = await asyncio.open_connection(*self._targets[key])
+            answers, there = await asyncio.open_connection(*target)
             there.write(head)
             await asyncio.gather(_pump(reader, there), _pump(answers, writer))
         except (OSError, EOFError, asyncio.LimitOverrunError, asyncio.CancelledError):
@@ -113,6 +117,26 @@ class Gateway:
             for end in (writer, there):
                 if end:
                     end.close()
+
+    async def _head(self, reader: asyncio.StreamReader) -> bytes:
+        """The first request without its body; an OSError where too many wait to be heard, or it does not come in time."""
+        if self._unknown >= _UNKNOWN:
+            raise ConnectionRefusedError
+        self._unknown += 1
+        try:
+            async with asyncio.timeout(_HEAD_WITHIN_S):
+                return await reader.readuntil(b"\r\n\r\n")
+        finally:
+            self._unknown -= 1
+
+    def _has_room(self, key: str) -> bool:
+        of_this_run = sum(through == key for through in self._relays.values())
+        return len(self._relays) < _CONNECTIONS and of_this_run < _OF_ONE_RUN
+
+
+def _refusal(status: bytes, code: bytes, message: bytes) -> bytes:
+    body = b"<Error><Code>%s</Code><Message>%s</Message></Error>" % (code, message)
+    return _REFUSAL % (status, len(body), body)
 
 
 def _key(head: bytes) -> str:

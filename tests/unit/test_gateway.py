@@ -1,15 +1,19 @@
 """The gateway lets a run through to its own simulated AWS, as long as it goes on, and nobody else."""
 
+import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.client import HTTPConnection
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from codecoach.aws import gateway as gateways
 from codecoach.aws.gateway import Gateway
 from codecoach.errors import SimulationError
+from codecoach.runner.gate import Admission
 
 
 @contextmanager
@@ -69,6 +73,21 @@ def asked(endpoint_url: str, path: str = "/", headers: dict[str, str] | None = N
         here.close()
 
 
+def status_or_none(run: Admission) -> int | None:
+    """What a request of a run comes to; None where it is not heard."""
+    try:
+        return asked(run.endpoint_url, "/", signed(run.access_key_id))[0]
+    except (OSError, HTTPException):
+        return None
+
+
+def wait_until(there: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not there():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_each_run_reaches_the_one_that_it_was_admitted_to(gateway):
     with answering("one") as one, answering("two") as two, gateway.admit(*one) as first, gateway.admit(*two) as second:
         assert first.access_key_id != second.access_key_id
@@ -113,6 +132,33 @@ def test_a_key_is_good_until_its_run_ends_and_open_connections_end_with_it(gatew
         assert held.recv(1) == b"", "the connection was cut"
         here.close()
         assert asked(run.endpoint_url, "/", signed(run.access_key_id))[0] == 403
+
+
+def test_who_says_nothing_takes_no_more_than_a_part_of_the_connections(gateway, monkeypatch):
+    monkeypatch.setattr(gateways, "_UNKNOWN", 3)
+    with answering("one") as one, gateway.admit(*one) as run, ExitStack() as silent:
+        here = connection(run.endpoint_url)
+        here.connect()
+        host, port = here.sock.getpeername()
+        here.close()
+        held = [silent.enter_context(socket.create_connection((host, port), timeout=20)) for _ in range(4)]
+        assert held[3].recv(1) == b"", "one too many"
+        held[0].close()  # and who comes next may speak again
+        wait_until(lambda: status_or_none(run) == 200)
+
+
+def test_one_run_leaves_connections_to_the_others(gateway, monkeypatch):
+    monkeypatch.setattr(gateways, "_OF_ONE_RUN", 2)
+    with answering("one") as one, gateway.admit(*one) as greedy, gateway.admit(*one) as modest:
+        held = [connection(greedy.endpoint_url) for _ in range(2)]
+        for here in held:
+            here.request("GET", "/", headers=signed(greedy.access_key_id))
+            assert here.getresponse().read()
+        assert asked(greedy.endpoint_url, "/", signed(greedy.access_key_id))[0] == 503
+        assert asked(modest.endpoint_url, "/", signed(modest.access_key_id))[0] == 200
+        for here in held:
+            here.close()
+        wait_until(lambda: status_or_none(greedy) == 200)
 
 
 def test_an_address_that_cannot_be_had_is_an_error_of_ours(gateway):

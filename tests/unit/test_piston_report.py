@@ -92,6 +92,14 @@ def test_output_over_the_limit_is_cut_whoever_wrote_it():
         assert (len(made.text("stdout")), made.flooded) == (1000, True)
 
 
+def test_numbers_that_no_measurement_gives_are_bounded():
+    huge = "9" * 4000
+    made, _ = report(line("x", 0, "-", huge, huge, huge, "-", huge), line("f", encoded(b"x"), huge))
+    assert max(made.end.wall_s, made.end.cpu_s, made.end.memory_bytes, made.left_out) < 10**16
+    made, _ = report(line("x", 0, "-", -5, -5, -5, "-", -5))
+    assert (made.end.wall_s, made.end.cpu_s, made.end.memory_bytes, made.left_out) == (0, 0, 0, 0)
+
+
 def test_a_line_that_never_ends_is_output():
     made, _ = report(*["x" * 10_000] * 30, limits=Limits())
     assert made.text("stdout") == "x" * 300_000

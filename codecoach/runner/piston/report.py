@@ -14,6 +14,7 @@ from codecoach.runner.port import File, Limits, OutputChunk, Stream
 
 _LINE_CHARACTERS = 96 * 1024  # the supervisor's longest has some 44,000
 _SPARE_CHARACTERS = 1024 * 1024
+_MOST = 2**53  # of any number: larger ones are no measurement, and overflow where they are divided or stored
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Report:
 
     @property
     def left_out(self) -> int:
-        return self._files.left_out + (max(0, self.end.left_out) if self.end else 0)
+        return self._files.left_out + (self.end.left_out if self.end else 0)
 
     def _take_lines(self, mark: str) -> None:
         while True:
@@ -129,12 +130,16 @@ def _end(values: list[str]) -> End:
     return End(
         code=None if code == "-" else int(code) & 0xFF,
         signal=None if signal == "-" else int(signal) & 0x7F,
-        wall_s=max(0, int(wall_ms)) / 1000,
-        cpu_s=max(0, int(cpu_ms)) / 1000,
-        memory_bytes=None if memory == "-" else max(0, int(memory)),
+        wall_s=_bounded(wall_ms) / 1000,
+        cpu_s=_bounded(cpu_ms) / 1000,
+        memory_bytes=None if memory == "-" else _bounded(memory),
         breach="" if breach == "-" else breach,
-        left_out=int(left_out),
+        left_out=_bounded(left_out),
     )
+
+
+def _bounded(number: str) -> int:
+    return min(max(0, int(number)), _MOST)
 
 
 def _overlap(text: str, mark: str) -> int:
