@@ -23,7 +23,7 @@ def draw_account(account: Account) -> None:
     with notices.guard():
         signin.change_form(account)
     st.subheader(t("settings_page.identity"))
-    if services().settings.backend is Backend.EMBEDDED:
+    if services().settings.backend is Backend.EMBEDDED and not services().my_aws.exists:
         st.caption(t("settings_page.identity_local"))
     else:
         _draw_identity()

@@ -12,6 +12,8 @@ import pytest
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
+from codecoach.languages import BY_ID
+from codecoach.runner import installed
 from codecoach.runner.port import RunStatus
 from codecoach.runner.sandbox.way_out import GATE as GATE_COMMAND
 from tests.certificates import server_context
@@ -61,6 +63,43 @@ async def resolve(name):
 
 main(resolve)
 """
+
+# The others, each with the libraries by which it speaks TLS and looks up names.
+OTHERS = {
+    "go": """package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+)
+
+func main() {
+	os.Setenv("SSL_CERT_FILE", "/box/ca.pem")
+	cfg, err := config.LoadDefaultConfig(context.TODO())
+	if err != nil { panic(err) }
+	out, err := sts.NewFromConfig(cfg).GetCallerIdentity(context.TODO(), &sts.GetCallerIdentityInput{})
+	if err != nil { panic(err) }
+	fmt.Println(*out.Account)
+}
+""",
+    "rust": """use aws_config::BehaviorVersion;
+#[tokio::main]
+async fn main() {
+    unsafe { std::env::set_var("SSL_CERT_FILE", "/box/ca.pem"); }
+    let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
+    let out = aws_sdk_sts::Client::new(&config).get_caller_identity().send().await.unwrap();
+    println!("{}", out.account().unwrap());
+}
+""",
+    "php": """<?php
+$context = stream_context_create(["ssl" => ["cafile" => "/box/ca.pem"], "http" => ["ignore_errors" => true]]);
+echo strlen(file_get_contents("https://sts.eu-west-1.amazonaws.com/?Action=GetCallerIdentity&Version=2011-06-15", false, $context)) > 0 ? "123456789012" : "nothing", "\\n";
+""",
+}
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +160,14 @@ console.log((await new STSClient({ requestHandler }).send(new GetCallerIdentityC
 def test_the_aws_cli_reaches_aws_by_its_own_names(aws):
     ended = run(aws, "bash", "main.sh", "AWS_CA_BUNDLE=/box/ca.pem aws sts get-caller-identity --query Account")
     assert ended["stdout"] == '"123456789012"\n', ended["stderr"]
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_the_other_languages_reach_aws_by_its_own_names(aws, language):
+    if not installed.installed(CACHE_DIR, language):
+        pytest.skip(f"the runtime is not installed: codecoach runtimes install {language}")
+    ended = run(aws, language, BY_ID[language].main, OTHERS[language])
+    assert ended["stdout"] == "123456789012\n", ended
 
 
 def test_nothing_else_can_be_named_or_reached(aws):
