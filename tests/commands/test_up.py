@@ -14,12 +14,13 @@ import psutil
 import pytest
 import requests
 
-from codecoach.local import running
+from codecoach.local import running, weights
 from codecoach.local.ports import any_free
 from codecoach.local.scripted import ScriptedServer
+from codecoach.runner import packages
 from codecoach.services import Services
 from codecoach.settings import Settings
-from codecoach.ui.passwords import check_password
+from codecoach.ui.passwords import check_password, hash_password
 
 ROOT = Path(__file__).parents[2]
 
@@ -69,7 +70,7 @@ def up(tmp_path, bedrock):
     started = []
 
     def start(**environment: str) -> Up:
-        started.append(Up(tmp_path, CODECOACH_BEDROCK_ENDPOINT_URL=bedrock.url, **environment))
+        started.append(Up(tmp_path, **{"CODECOACH_BEDROCK_ENDPOINT_URL": bedrock.url, **environment}))
         return started[-1]
 
     yield start
@@ -127,6 +128,32 @@ def test_a_second_one_on_the_same_data_leaves_the_first_its_password_and_its_pla
     second.process.send_signal(signal.SIGINT)
     assert second.process.wait(20) == 0
     assert running.find(tmp_path / "data").url == url
+
+
+def test_a_second_start_downloads_nothing_and_tells_of_no_password(up, tmp_path):
+    cache = Settings().cache_dir
+    if not (weights.find("0.5b", cache) and all(packages.installed(cache, name) for name in packages.AT_ONCE)):
+        pytest.skip("the small model or a runtime is not here: the first start could not be a whole one")
+    with socket.create_server(("127.0.0.1", 0)) as out:
+        out.setblocking(False)
+        proxy = f"http://127.0.0.1:{out.getsockname()[1]}"
+        environment = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), proxy)
+        environment |= {"NO_PROXY": "localhost,127.0.0.1", "no_proxy": "localhost,127.0.0.1"}
+        environment |= {"CODECOACH_BEDROCK_ENDPOINT_URL": "", "CODECOACH_LOCAL_MODEL": "0.5b"}
+        first = up(CODECOACH_PORT=str(any_free()), **environment)
+        first.until(r"one-time password")
+        first.until(r"Ctrl-C")
+        first.process.send_signal(signal.SIGINT)
+        assert first.process.wait(20) == 0
+        store = Services(Settings(data_dir=tmp_path / "data"))
+        store.accounts.set_password("admin@demo.com", hash_password("one of my own"))
+        store.close()
+        second = up(CODECOACH_PORT=str(any_free()), **environment)
+        second.until(r"Ctrl-C")
+        assert "Sign in as admin@demo.com" in second.said
+        assert "password" not in second.said
+        with pytest.raises(BlockingIOError):
+            out.accept()
 
 
 def test_of_two_that_start_at_once_on_new_data_each_printed_password_is_right(up, tmp_path):
