@@ -3,7 +3,7 @@
 import streamlit as st
 
 from codecoach.chat.messages import MessageState
-from codecoach.ui import acting, aws_choice, conversation, fresh, icon_only, notices, page, running, sidebar
+from codecoach.ui import acting, aws_choice, conversation, fresh, icon_only, notices, page, run_panel, running, sidebar
 from codecoach.ui.live import Following
 from codecoach.ui.reply import Surroundings
 
@@ -21,6 +21,7 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
     conversation.draw_header(owner, current)
     aws_choice.draw(owner)
 icon_only.draw_style()
+run_panel.draw_style()
 
 with fresh.container(current.id if current else ""), notices.guard():
     if current:

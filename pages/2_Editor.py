@@ -2,7 +2,19 @@
 
 import streamlit as st
 
-from codecoach.ui import acting, advice, editor, icon_only, notices, output, page, programs, running, workshop
+from codecoach.ui import (
+    acting,
+    advice,
+    editor,
+    icon_only,
+    notices,
+    output,
+    page,
+    programs,
+    run_panel,
+    running,
+    workshop,
+)
 from codecoach.ui.live import Following
 
 account = page.open_page("nav.editor", layout="wide")
@@ -11,6 +23,7 @@ following = Following()
 
 shop = workshop.enter(lambda: programs.open_program(owner))
 icon_only.draw_style()
+run_panel.draw_style()
 programs.draw_list(owner, shop.program if shop else None)
 
 if shop is None:
@@ -30,8 +43,9 @@ with left, notices.guard():
     editor.draw_inputs(shop)
     editor.draw_keys(shop)
 with right, notices.guard():
-    output.draw(shop, following)
-    advice.draw(shop, following)
+    given = advice.read(shop)
+    output.draw(shop, following, proposed=advice.proposes(shop, given))
+    advice.draw(shop, following, given)
 
 if not programs.draw_dialog(owner, shop.program):
     with notices.guard():

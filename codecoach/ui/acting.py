@@ -15,7 +15,7 @@ from typing import Final
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from codecoach.errors import InputRefused
+from codecoach.errors import CodeCoachError, InputRefused
 from codecoach.ui import notices, session
 
 _PROBLEM: Final = "acting:problem"
@@ -58,6 +58,12 @@ def _attempted(action: Callable[..., object], args: tuple[object, ...]) -> bool:
         st.session_state[_PROBLEM] = error
         return False
     return True
+
+
+def has_problem(key: str) -> bool:
+    """Whether `show_problem` will show this error of ours, so that nothing else need say the same."""
+    problem: Exception | None = st.session_state.get(_PROBLEM)
+    return isinstance(problem, CodeCoachError) and problem.key == key
 
 
 def show_problem() -> None:

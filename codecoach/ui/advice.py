@@ -11,6 +11,9 @@ from codecoach.ui.reply import LiveReply, Surroundings
 from codecoach.ui.session import language, services, t
 from codecoach.ui.workshop import Workshop, act
 
+# A reply and the thread it stands in.
+Advice = tuple[str, Message]
+
 
 def fix(shop: Workshop, record: RunRecord) -> None:
     """Have the model correct the program."""
@@ -34,9 +37,9 @@ def _is_written(thread: str) -> bool:
     return writing is not None and not writing.done
 
 
-def draw(shop: Workshop, following: Following) -> None:
-    """Draw the newest explanation or correction, followed while it is being written."""
-    for thread, message in _advice(shop):
+def draw(shop: Workshop, following: Following, given: list[Advice]) -> None:
+    """Draw what `read` returned, followed while it is being written."""
+    for thread, message in given:
         place = Surroundings(shop.program.owner, thread, following, runnable=False)
 
         def below(whole: Message, thread: str = thread) -> None:
@@ -57,9 +60,9 @@ def draw(shop: Workshop, following: Following) -> None:
                 reply.draw_whole(message, place, below, without=_proposal(shop, thread, message))
 
 
-def _advice(shop: Workshop) -> list[tuple[str, Message]]:
-    """The newest reply of each kind, as (thread, message); there is at most one of them after `fix` or `explain`."""
-    found = []
+def read(shop: Workshop) -> list[Advice]:
+    """The newest reply of each kind; there is at most one of them after `fix` or `explain`."""
+    found: list[Advice] = []
     for thread in _threads(shop):
         newest = services().conversations.messages(thread, limit=1).messages
         if newest:
@@ -67,12 +70,17 @@ def _advice(shop: Workshop) -> list[tuple[str, Message]]:
     return found
 
 
+def proposes(shop: Workshop, given: list[Advice]) -> bool:
+    """Whether a correction waits to be applied."""
+    return any(_differs(shop, _proposal(shop, thread, message)) for thread, message in given)
+
+
 def _threads(shop: Workshop) -> tuple[str, str]:
     return shop.program.id, explanation_thread(shop.program.id)
 
 
 def _dismiss_all(shop: Workshop) -> None:
-    for thread, message in _advice(shop):
+    for thread, message in read(shop):
         dismiss(thread, message)
 
 
@@ -90,12 +98,17 @@ def _proposal(shop: Workshop, thread: str, message: Message) -> str | None:
     return corrected(message.text, shop.program.language, shop.program.files[0].text)
 
 
+def _differs(shop: Workshop, proposal: str | None) -> bool:
+    """Whether a proposal would change anything."""
+    return proposal is not None and proposal.strip() != shop.program.files[0].text.strip()
+
+
 def _draw_below(shop: Workshop, thread: str, message: Message) -> None:
     if message.error:
         notices.show_failure(message.error.what, message.error.hint, message.error.reference)
     proposal = _proposal(shop, thread, message)
     main = shop.program.files[0]
-    differs = proposal is not None and proposal.strip() != main.text.strip()
+    differs = _differs(shop, proposal)
     if proposal and differs:
         diff.draw(main.text, proposal)
     elif proposal:

@@ -17,8 +17,11 @@ LISTED: Final = 20
 _WHOLE: Final = "output:whole"
 
 
-def draw(shop: Workshop, following: Following) -> None:
-    """Draw the run that goes on, or the newest or chosen one that has ended."""
+def draw(shop: Workshop, following: Following, proposed: bool) -> None:
+    """Draw the run that goes on, or the newest or chosen one that has ended.
+
+    proposed  whether a correction waits to be applied, which then is the next thing to do, and not Fix
+    """
     thread = shop.program.id
     job = services().runs.find(thread)
     if job and (not job.done or job.error):
@@ -33,7 +36,7 @@ def draw(shop: Workshop, following: Following) -> None:
         return
     run_panel.draw_record(record, f"panel.{thread}")
     run_panel.draw_identity(job if job and job.id == record.id else None)
-    _draw_fix(shop, record)
+    _draw_fix(shop, record, proposed)
 
 
 def _chosen(listed: tuple[RunRecord, ...]) -> RunRecord:
@@ -55,13 +58,13 @@ def _line(record: RunRecord) -> str:
     return f"{run_panel.clock_words(record.at)} · {run_panel.outcome_words(record)}"
 
 
-def _draw_fix(shop: Workshop, record: RunRecord) -> None:
+def _draw_fix(shop: Workshop, record: RunRecord, proposed: bool) -> None:
     changed = record.code_sha256 != fingerprint(shop.program)
     if run_panel.fixable(record):
         st.button(
             t("editor.fix"),
             key="editor:fix",
-            type="primary",
+            type="secondary" if proposed else "primary",
             icon=":material/build:",
             help=t("editor.fix_help"),
             on_click=act,

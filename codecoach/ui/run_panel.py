@@ -42,11 +42,19 @@ _OUTCOMES: Final[dict[RunStatus, tuple[str, str, Colour]]] = {
 }
 # How the program's process ended says something of the program only where it ended by itself.
 _ENDED_BY_ITSELF: Final = (RunStatus.OK, RunStatus.FAILED, RunStatus.COMPILE_FAILED, RunStatus.SIGNAL)
-# A box that scrolls is opened at its end: in a column drawn from its end on, that is where a browser begins.
-_END_STYLE: Final = """<style>
+# A box that scrolls is opened at its end: in a column drawn from its end on, that is where a browser begins. Lines are broken
+# where a terminal breaks them: broken at its spaces, a row of carets would leave its indentation behind and point at nothing.
+# Code that is not output is not wrapped at all.
+_STYLE: Final = """<style>
+[data-testid="stCode"] code { word-break: break-all; }
 [class*="st-key-at-end-"] pre { display: flex; flex-direction: column-reverse; }
 [class*="st-key-at-end-"] pre > * { flex-shrink: 0; }
 </style>"""
+
+
+def draw_style() -> None:
+    """How outputs are laid out; once on each page."""
+    st.html(_STYLE)
 
 
 def draw(
@@ -279,7 +287,6 @@ def _draw_stream(label: str, recent: terminal.Shown, key: str) -> None:
     if recent.hidden_lines:
         st.caption(f":material/more_vert: {t('run_ui.hidden', lines=f'{recent.hidden_lines:,}')}")
     if recent.text.count("\n") >= _TALL_LINES:
-        st.html(_END_STYLE)
         with st.container(key=f"at-end-{key}"):  # its end says most
             st.code(recent.text, language=None, wrap_lines=True, height=_BOX_PX)
     else:

@@ -9,7 +9,7 @@ from typing import Final
 import streamlit as st
 
 from codecoach.chat.messages import Conversation
-from codecoach.ui import list_entry, narrow, notices, page
+from codecoach.ui import acting, list_entry, narrow, notices, page
 from codecoach.ui.session import services, t
 
 PARAMETER: Final = "c"
@@ -28,7 +28,7 @@ def open_conversation(owner: str) -> Conversation | None:
     if not wanted:
         return None
     found = services().conversations.get(owner, wanted)
-    if found is None:
+    if found is None and not acting.has_problem("no_such_conversation"):
         st.info(t("chat.no_such_conversation"), icon=":material/search_off:")
     show(found.id if found else None)
     return found

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from codecoach.chat.messages import Message, Role
 from codecoach.services import DATABASE
 from codecoach.store.conversations import Conversations
-from codecoach.store.programs import Programs, SourceFile
+from codecoach.store.programs import Programs, RunRecord, SourceFile
 from codecoach.store.sqlite import SqliteTable
 
 from .conftest import RunningApp, sign_in
@@ -62,6 +62,29 @@ def test_on_a_narrow_screen_the_sidebar_is_put_away_when_something_is_opened_fro
         entry = page.get_by_role("button", name=title)
         entry.click()
         expect(entry).not_to_be_in_viewport()
+
+
+def test_on_a_narrow_screen_the_carets_of_a_traceback_keep_their_indentation(app, page):
+    user = app.add_account("carets@example.com")
+    table = SqliteTable(app.data_dir / DATABASE)
+    program = Programs(table).create(user, "python", (SourceFile("main.py", "print(1 / 0)"),))
+    carets = f"    {'~' * 60}^^^"
+    Programs(table).add_run(
+        program.id, RunRecord("1", datetime.now(UTC), "python", "failed", 1, None, "", carets, False, 0.1)
+    )
+    table.close()
+    page.set_viewport_size({"width": 420, "height": 900})
+    page.goto(f"{app.url}/Editor?p={program.id}")
+    sign_in(page, user)
+    output = page.get_by_test_id("stCode").locator("code")
+    expect(output).to_have_text(carets)
+    of_one_line = """code => {
+        const text = document.createTreeWalker(code, NodeFilter.SHOW_TEXT).nextNode();
+        const top = at => { const range = document.createRange(); range.setStart(text, at); range.setEnd(text, at + 1);
+                            return range.getBoundingClientRect().top; };
+        return [top(0) === top(4), top(0) < top(text.length - 1)];
+    }"""
+    page.wait_for_function(f"code => `${{({of_one_line})(code)}}` === 'true,true'", arg=output.element_handle())
 
 
 def test_on_a_narrow_screen_a_program_and_its_correction_stay_inside_the_page(app, page):

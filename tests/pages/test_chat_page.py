@@ -169,6 +169,21 @@ def test_what_cannot_be_sent_comes_back_into_the_input(services, sid, user):
     assert services.conversations.list(user).conversations == ()
 
 
+def test_what_is_said_in_a_conversation_deleted_elsewhere_comes_back_and_that_is_told_once(services, sid, user):
+    made = conversation_with(services, user, said(services, "Hi"), replied(services, "Hello"))
+    test = chat(sid, made)
+    services.conversations.delete(user, made)
+    test = ask(test, "And now?")
+    assert "no longer there" in test.error[0].value
+    assert len(test.error) + len(test.info) == 1
+    assert test.chat_input[0].proto.value == "And now?"
+    ask(test, "And now?")
+    assert not test.error
+    assert "And now?" in texts(test)
+    (begun,) = services.conversations.list(user).conversations
+    assert begun.id != made
+
+
 def test_earlier_messages_come_twenty_at_a_time(services, sid, user):
     messages = [said(services, f"number {n:03}") for n in range(50)]
     test = chat(sid, conversation_with(services, user, *messages))

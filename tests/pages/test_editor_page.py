@@ -226,6 +226,7 @@ def test_a_failing_program_is_run_fixed_applied_run_again_and_undone(services, s
     assert "IndexError" in test.code[-1].value
     test = press(test, "Fix")
     assert "The list has two names" in texts(test)
+    assert [button.label for button in test.button if button.proto.type == "primary"] == ["Run", "Apply"]
     assert stored(services, program).files[0].text == BROKEN
     test = press(test, "Apply")
     assert stored(services, program).files[0].text == MENDED
