@@ -88,8 +88,11 @@ def app(tmp_path_factory: pytest.TempPathFactory, bedrock: ScriptedServer) -> It
     stop_app(running)
 
 
-def start_app(folder: Path, **settings: str) -> RunningApp:
-    """Start the app on a free port and wait until it serves; `settings` are CODECOACH_ variables."""
+def start_app(folder: Path, *, within: tuple[str, ...] = (), **settings: str) -> RunningApp:
+    """Start the app on a free port and wait until it serves; `settings` are CODECOACH_ variables.
+
+    within  the words of a command that becomes the one after it, in surroundings of its making
+    """
     port = free_port()
     data_dir, log = folder / "data", folder / "app.log"
     data_dir.mkdir(exist_ok=True)
@@ -98,7 +101,7 @@ def start_app(folder: Path, **settings: str) -> RunningApp:
         "CODECOACH_DATA_DIR": str(data_dir),
         **{f"CODECOACH_{name.upper()}": value for name, value in settings.items()},
     }
-    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "Home.py")]
+    command = [*within, sys.executable, "-m", "streamlit", "run", str(ROOT / "Home.py")]
     command += ["--server.port", str(port), "--server.address", "127.0.0.1"]
     with log.open("ab") as output:
         # Not in the repository: a developer's own .env must not be read.
