@@ -215,6 +215,51 @@ def test_a_reply_written_by_another_process_is_followed_and_stopped(app, bedrock
         stop_app(other)
 
 
+def test_a_code_block_is_coloured_and_its_copy_button_copies_exactly_the_code(app, bedrock, chat):
+    chat.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=app.url)
+    indented = 'if True:\n\tprint("tab & <b>")\n\n    # four\n'
+    bedrock.engine.say(f"Here:\n\n```python\n{indented}```\n\nThat was it.")
+    ask(chat, "Some code")
+    expect(chat.get_by_text("That was it.")).to_be_visible()
+    block = chat.get_by_test_id("stCode")
+    expect(block.locator(".token.string")).to_be_visible()  # colours come a little after the code
+    colours = block.locator(".token").evaluate_all("all => all.map(one => getComputedStyle(one).color)")
+    assert len(set(colours)) > 2
+    block.hover()
+    block.get_by_role("button", name="Copy to clipboard").click()
+    chat.wait_for_function("async code => await navigator.clipboard.readText() === code", arg=indented.rstrip("\n"))
+
+
+def test_the_editor_is_light_or_dark_as_the_app_is(chat):
+    chat.get_by_role("link", name="Editor").click()
+    chat.get_by_test_id("stMain").get_by_role("button", name="Python").click()
+    type_at_end(chat, "kept = 1")
+    for theme, looks in (("Dark", "ace-tomorrow-night"), ("Light", "ace-chrome")):
+        chat.get_by_role("button", name="@example.com").click()
+        chat.get_by_role("radio", name=theme).click()
+        expect(code(chat).locator(f".ace_editor.{looks}")).to_be_visible()
+        expect(code(chat).locator(".ace_content").first).to_contain_text("kept = 1")
+
+
+def test_an_explanation_streams_and_is_there_again_after_a_reload(bedrock, chat):
+    chat.get_by_role("link", name="Editor").click()
+    chat.get_by_test_id("stMain").get_by_role("button", name="Python").click()
+    type_at_end(chat, "print(1)")
+    # Far too long to be whole by the time it is looked at, however slow the machine.
+    bedrock.engine.say("It prints one, " + "and on " * 20_000, token_delay_s=0.05)
+    chat.get_by_role("button", name="Explain").click()
+    expect(chat.get_by_text("It prints one, and on and on")).to_be_visible()
+    stop = chat.get_by_test_id("stMain").get_by_role("button", name="Stop")
+    expect(stop).to_be_visible()
+    chat.reload()
+    expect(chat.get_by_text("It prints one, and on and on")).to_be_visible()
+    stop.click()
+    expect(stop).to_have_count(0)
+    chat.reload()
+    expect(chat.get_by_text("It prints one, and on and on")).to_have_count(1)
+    expect(chat.get_by_role("button", name="Close")).to_be_visible()
+
+
 @pytest.mark.usefixtures("_can_run")
 def test_the_editor_runs_what_it_shows_however_soon_the_click_comes(chat):
     chat.get_by_role("link", name="Editor").click()
