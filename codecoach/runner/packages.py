@@ -7,6 +7,7 @@ installation leaves nothing that counts as installed.
 import fcntl
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -40,6 +41,12 @@ Report = Callable[[str], None]
 """Told each line that a build prints."""
 
 _KEPT_OUTPUT_LINES = 15
+# What this process may be trusted with, and what a build fetches from strangers may not: each crate and wheel brings code that
+# runs in it. Names of registries and of proxies stay.
+_NOT_FOR_BUILDS = re.compile(
+    r"(GITHUB|GH)_TOKEN|CODECOACH_\w+"
+    r"|AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|SECURITY_TOKEN|BEARER_TOKEN_\w+|PROFILE|CONTAINER_\w+|WEB_IDENTITY_\w+)"
+)
 _TEST_LIMITS = Limits(timeout_s=120)
 AT_ONCE = ("python", "javascript", "bash")
 """Languages that are installed before the first start."""
@@ -109,12 +116,13 @@ def _run_build(package: Package, place: Path, report: Report | None, more: Mappi
     """
     with tempfile.TemporaryDirectory() as copy:
         source = shutil.copytree(package.folder, Path(copy, "package"))
+        inherited = {name: value for name, value in os.environ.items() if not _NOT_FOR_BUILDS.fullmatch(name)}
         variables = {"PREFIX": str(place), "MOUNT": package.mount, "PYTHON": sys.executable, **more}
         lines: list[str] = []
         with subprocess.Popen(
             ["bash", "build.sh"],
             cwd=source,
-            env={**os.environ, **variables},
+            env={**inherited, **variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,

@@ -73,6 +73,16 @@ def test_the_same_package_gives_the_same_bytes(folders, tmp_path):
     assert again.file.path.read_bytes() == first.file.path.read_bytes()
 
 
+def test_a_build_is_told_no_secret_of_who_builds(folders, tmp_path, monkeypatch):
+    secrets = ("GITHUB_TOKEN", "GH_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "CODECOACH_ADMIN_EMAIL")
+    for name in (*secrets, "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "of the builder")
+    made(folders, build=f'env -0 >"{tmp_path}/told"')
+    told = {pair.partition("=")[0] for pair in (tmp_path / "told").read_text().split("\0")}
+    assert "HTTPS_PROXY" in told
+    assert told.isdisjoint(secrets)
+
+
 def test_files_belong_to_root_and_everybody_may_read_them(folders):
     for name, member in members(made(folders).file.path).items():
         assert (member.uid, member.gid, member.uname, member.mtime) == (0, 0, "root", archive.TIME_S), name
