@@ -26,7 +26,7 @@ _OWN_COMMANDS = {
     ("cloudformation", "deploy"): ("CreateChangeSet", "ExecuteChangeSet"),
 }
 _COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
-_COMMAND = re.compile(r"(?<![\w./$-])(?:\S*/)?aws[ \t]+([^\n;|&)`#]+)")
+_COMMAND = re.compile(r"""(?<![\w./$-])(?:\S*/)?aws["']?[ \t]+([^\n;|&)`#]+)""")
 _WORD = re.compile(r"""(?:"[^"]*"|'[^']*'|\S)+""")
 _OF_ITS_OWN = frozenset(("configure", "help", "sso", "login", "history"))
 

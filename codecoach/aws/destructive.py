@@ -11,13 +11,16 @@ DESTRUCTIVE = (
     *("Unsubscribe*", "Untag*", "Unsuspend*", "Suspend*", "Release*", "Withdraw*", "Deprovision*", "Leave*"),
     *("Revoke*", "Reject*", "Deny*", "Decline*", "Decrease*", "Discard*", "Archive*", "Retire*", "Wipe*"),
     *("Schedule*Deletion", "Batch*Delete*", "Batch*Disassociate*", "Batch*Disable*", "Batch*Update*", "Bulk*Delete*"),
+    *("Batch*Remove*", "Batch*Revoke*", "Batch*Reset*", "Batch*Stop*", "RequestCancel*", "ExecuteFastReset", "*GlobalSignOut"),
+    *("AdminDelete*", "AdminDisable*", "AdminForget*", "AdminRemove*", "AdminReset*", "AdminRevoke*", "AdminSet*", "AdminUpdate*"),
     # They may hold deletions.
     *("BatchWriteItem", "TransactWriteItems", "ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction"),
     *("ExecuteSql", "ExecuteChangeSet", "ExecuteCommand", "SendCommand"),
     # Whom they let in.
     *("Put*Policy", "Put*Permission*", "Put*Acl", "Put*AccessBlock", "Put*Lifecycle*", "Attach*Policy", "Add*Permission*"),
     *("Add*To*Role*", "AddUserToGroup", "AddRoleToInstanceProfile", "Authorize*", "Create*AccessKey*", "CreateLoginProfile"),
-    *("CreatePolicyVersion", "CreateGrant"),
+    *("CreatePolicyVersion", "CreateGrant", "CreateServiceSpecificCredential", "UploadSSHPublicKey", "Send*SSHPublicKey"),
+    *("CreateOpenIDConnectProvider", "CreateSAMLProvider", "AddClientIDTo*", "AdminAddUserToGroup", "AssociateIamInstanceProfile"),
 )  # fmt: skip
 
 _PATTERN = re.compile("|".join(pattern.replace("*", r"\w*") for pattern in DESTRUCTIVE), re.ASCII)

@@ -89,6 +89,7 @@ def test_php():
         ('/usr/local/bin/aws "s3api" delete-object --bucket b', ["s3:DeleteObject"]),
         ("echo | xargs -n1 aws --output=text deploy delete-application", ["codedeploy:DeleteApplication"]),
         ("aws $service delete-stack", ["DeleteStack"]),
+        ('"aws" sqs purge-queue --queue-url u', ["sqs:PurgeQueue"]),
         (
             "# aws s3 rb s3://b\naws configure set region x\naws ec2 wait instance-running\nmyaws s3 rb b\naws s3 presign x",
             [],
@@ -135,6 +136,11 @@ def test_odd_bytes_and_endless_lines_are_no_problem():
         "CreateAccessKey",
         "PutObjectAcl",
         "BatchDeleteImage",
+        "BatchStopJobRun",
+        "AdminDeleteUser",
+        "AdminSetUserPassword",
+        "CreateServiceSpecificCredential",
+        "UploadSSHPublicKey",
     ],
 )
 def test_what_needs_a_confirmation(operation):
@@ -143,7 +149,16 @@ def test_what_needs_a_confirmation(operation):
 
 @pytest.mark.parametrize(
     "operation",
-    ["ListBuckets", "GetObject", "DescribeInstances", "PutObject", "CreateBucket", "GetBucketPolicy", "Query"],
+    [
+        "ListBuckets",
+        "GetObject",
+        "DescribeInstances",
+        "PutObject",
+        "CreateBucket",
+        "GetBucketPolicy",
+        "Query",
+        "AdminGetUser",
+    ],
 )
 def test_what_does_not(operation):
     assert not is_destructive(operation)
