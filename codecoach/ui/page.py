@@ -19,10 +19,12 @@ NAVIGATION: Final = (
 # A file of ours: Streamlit has a named icon fetched from the internet.
 ICON: Final = str(Path(__file__).with_name("icon.svg"))
 # Streamlit's "Press Enter to submit form" comes in English only. A wide table in an answer would leave the page's column.
-# However long the list above it grows, the account stays in sight.
+# However long the list above it grows, the account stays in sight. Code is indented as the Editor shows it, which on a narrow
+# screen is half of what a browser makes of a tab; what a program prints keeps a terminal's tabs.
 _STYLE: Final = """<style>
 [data-testid="InputInstructions"] { display: none }
 [data-testid="stMarkdownContainer"] table { display: block; max-width: 100%; overflow-x: auto; }
+[data-testid="stCode"] code:not(.language-plaintext) { tab-size: 4; }
 [data-testid="stSidebar"] div:has(.st-key-account) { background-color: inherit; }
 [data-testid="stSidebar"] [data-testid="stLayoutWrapper"]:has(> .st-key-account) {
   position: sticky; bottom: 0; z-index: 1; padding-block: .75rem;

@@ -249,7 +249,10 @@ def _draw_heading(record: RunRecord) -> None:
     label, icon, colour = _OUTCOMES[RunStatus(record.status)]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(t(label), icon=icon, color=colour)
-        st.caption(" · ".join(_figures(record)), width="content")
+        # A figure is not torn from its unit at the end of a line.
+        st.caption(
+            " · ".join(figure.replace(" ", "\N{NO-BREAK SPACE}") for figure in _figures(record)), width="content"
+        )
 
 
 def _figures(record: RunRecord) -> list[str]:

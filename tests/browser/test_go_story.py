@@ -135,7 +135,7 @@ def test_a_program_is_seen_to_compile_then_prints_line_by_line_and_lists_the_sim
     # Line by line: not the whole output at once, nor in two pieces.
     lines = {first_shown(chat, f"Looked {n} times") for n in range(1, LINES + 1)}
     assert len(lines) > 2
-    expect(chat.get_by_text("compiled in")).to_be_visible()
+    expect(chat.get_by_text("exit code 0 · ").filter(has_text="compiler ")).to_be_visible()
     expect(chat.get_by_role("button", name="Fix")).to_have_count(0)
 
 
@@ -156,6 +156,7 @@ def test_a_program_without_end_is_ended_by_stop_and_what_it_printed_stays(bedroc
 def test_what_the_compiler_says_is_shown_with_its_line_and_goes_to_the_model_for_a_fix(bedrock, chat):
     run(bedrock, chat, WRONG)
     expect(outcome(chat, "Did not compile")).to_be_visible()
+    expect(chat.locator("code.language-go")).to_have_css("tab-size", "4")
     expect(chat.get_by_text("main.go:7:14: undefined: bucket")).to_be_visible()
     expect(chat.get_by_text("main.go:6:2: declared and not used: buckets")).to_be_visible()
     corrected = WRONG.replace("(bucket)", "(buckets)")
