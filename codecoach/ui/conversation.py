@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 from codecoach.chat.messages import Conversation, Message, MessageState, Role
 from codecoach.coach import assistants
 from codecoach.errors import CodeCoachError
-from codecoach.ui import models, notices, reply, sidebar
+from codecoach.ui import models, notices, reading_place, reply, sidebar
 from codecoach.ui.acting import attempt, attempt_once, attempted
 from codecoach.ui.icon_only import icon_only
 from codecoach.ui.reply import LiveReply, Surroundings
@@ -100,7 +100,7 @@ def draw_messages(owner: str, conversation: Conversation, place: Surroundings) -
             key="chat:earlier",
             icon=":material/expand_less:",
             on_click=_show_earlier,
-            args=(conversation.id,),
+            args=(conversation.id, messages[0].id),
         )
     st.session_state[_DRAWN] = [message.id for message in messages]
     for message in messages:
@@ -109,6 +109,7 @@ def draw_messages(owner: str, conversation: Conversation, place: Surroundings) -
             _draw_users(owner, conversation, message, is_last)
         else:
             _draw_reply(owner, conversation, message, place, is_last)
+    reading_place.carry_out_order()
     return messages[-1] if messages else None
 
 
@@ -126,7 +127,9 @@ def _read(conversation: Conversation) -> tuple[list[Message], bool]:
     return messages, before is not None
 
 
-def _show_earlier(conversation_id: str) -> None:
+def _show_earlier(conversation_id: str, first_id: str) -> None:
+    """Draw one more page; the reader, who is at the first message drawn, stays there."""
+    reading_place.keep(f"at-{first_id}")
     pages = st.session_state.setdefault(_PAGES, {})
     pages[conversation_id] = pages.get(conversation_id, 1) + 1
 
@@ -188,7 +191,9 @@ def _draw_reply(owner: str, conversation: Conversation, message: Message, place:
 def _place(message_id: str) -> DeltaGenerator:
     """Where a message is drawn; see `_move`."""
     side: int = st.session_state.get(_SIDES, {}).get(message_id, 0)
-    places: list[DeltaGenerator] = [st.container() if number == side else st.empty() for number in range(2)]
+    places: list[DeltaGenerator] = [
+        st.container(key=f"at-{message_id}") if number == side else st.empty() for number in range(2)
+    ]
     return places[side]
 
 

@@ -107,3 +107,24 @@ def test_on_a_narrow_screen_a_program_and_its_correction_stay_inside_the_page(ap
         right_px = page.locator(part).evaluate("part => part.getBoundingClientRect().left + part.scrollWidth")
         assert right_px <= 420
     expect(page.get_by_role("button", name="Apply")).to_be_visible()
+
+
+def test_who_asks_for_earlier_messages_stays_at_the_one_being_read(app, page):
+    user = app.add_account("earlier@example.com")
+    table = SqliteTable(app.data_dir / DATABASE)
+    conversations = Conversations(table)
+    made = conversations.create(user, "code_coach", title="Long")
+    for number in range(50):
+        role = Role.ASSISTANT if number % 2 else Role.USER
+        text = f"message {number:02}\n\n" + "and so on  \n" * 12
+        conversations.save(made.id, Message(conversations.new_message_id(), role, text, datetime.now(UTC)))
+    table.close()
+    page.goto(f"{app.url}/Chat?c={made.id}")
+    sign_in(page, user)
+    expect(page.get_by_text("message 49")).to_be_visible()
+    for read, earliest in (("message 30", "message 10"), ("message 10", "message 00")):
+        page.get_by_role("button", name="Show earlier messages").click()
+        expect(page.get_by_text(earliest)).to_be_attached()
+        expect(page.get_by_text("message 49")).to_be_attached()
+        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+        expect(page.get_by_text(read)).to_be_in_viewport()
