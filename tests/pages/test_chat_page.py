@@ -261,7 +261,7 @@ def test_a_signal_or_exit_code_that_we_caused_is_not_told_as_the_programs(servic
     record = RunRecord("1", datetime.now(UTC), "python", status, 137, "SIGKILL", "one\n", "", False, 0.1)
     services.programs.add_run(f"{made}.{message.id}.0", record)
     shown = texts(chat(sid, made))
-    assert "0.10 s" in shown
+    assert "0.10\N{NO-BREAK SPACE}s" in shown
     assert not [word for word in ("SIGKILL", "137") if word in shown]
 
 
