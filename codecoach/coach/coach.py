@@ -54,7 +54,7 @@ class Coach:
     def resume(self, conversation: Conversation, message: Message, model_id: str) -> Generation:
         """Go on with an unfinished reply, in the same message."""
         thread = self._thread(conversation, message.id, model_id)
-        system, room = self._system(conversation), self._limits(model_id)
+        system, room = self._system(conversation, thread.before), self._limits(model_id)
         request = history.continuation(model_id, system, thread.before, message, room)
         if request.turns[-1].role is Role.ASSISTANT:
             # No model takes a prefill that ends in white space: it writes that anew.
@@ -101,7 +101,7 @@ class Coach:
             page = self._conversations.messages(conversation.id, before=page.before)
 
     def _question(self, conversation: Conversation, messages: tuple[Message, ...], model_id: str) -> ModelRequest:
-        return history.question(model_id, self._system(conversation), messages, self._limits(model_id))
+        return history.question(model_id, self._system(conversation, messages), messages, self._limits(model_id))
 
     def _reply(self, conversation: Conversation, request: ModelRequest, after_id: str) -> Generation:
         message = Message(
@@ -125,8 +125,9 @@ class Coach:
             raise InputRefused("nothing_said")
         return Message(message_id, Role.USER, text, datetime.now(UTC))
 
-    def _system(self, conversation: Conversation) -> str:
-        return assistants.get(conversation.assistant_id).system
+    def _system(self, conversation: Conversation, messages: tuple[Message, ...]) -> str:
+        said = [message.text for message in messages if message.role is Role.USER]
+        return assistants.get(conversation.assistant_id).told(said)
 
     def _limits(self, model_id: str) -> Limits:
         return history.limits(model_id, self._settings.local_context_tokens)

@@ -31,7 +31,7 @@ def answer(settings: Settings, question: str, assistant_id: str, model_id: str) 
         request = ModelRequest(
             model_id=model_id or services.default_model_id,
             turns=(Turn(Role.USER, question),),
-            system=assistants.get(assistant_id).system,
+            system=assistants.get(assistant_id).told([question]),
         )
         for event in services.model.stream(request):
             if isinstance(event, TextDelta):
