@@ -6,6 +6,7 @@ neither shows nor is copied. Source: StreamlitMarkdown of Streamlit 1.67.
 """
 
 import re
+from functools import partial
 from typing import Final
 
 BREAK: Final = ":small[]"
@@ -18,16 +19,21 @@ BREAK: Final = ":small[]"
 _CODE_OR_SPECIAL: Final = re.compile(
     r"(?P<code>(?<!`)(?P<ticks>`+)(?!`)(?P<inside>[^`]*+(?:`+[^`]++)*?)(?<!`)(?P=ticks)(?!`))"
     r"|(?P<named>\\?:(?=material/|[\w+-]+:))"
-    r"|(?P<other>\\.|\bhttps?://[^\s<>()`]++)"
+    r"|(?P<other>\\.|\bhttps?://(?:(?!!\[)[^\s<>()`\\])++)"
     r"|(?P<special>\$|!\[|:(?=[\w+-]+[\[{]))"
 )
 _MARKDOWN: Final = re.compile(r"(?P<named>:(?=//|material/|[\w+-]+:))|[\\`*_{}\[\]()<>#+!|~$&:-]")
-_ICON: Final = ":material/"
+_IN_AN_ICON: Final = re.compile(r"(?<=:material)(?=/)")
+# What looks like inline code here may be none: Markdown ends it with its paragraph, and takes a <https://...> before it for a link.
+# So where a text has an address for a picture at all, "code" must not hold the beginning of one either.
+_IN_AN_ICON_OR_PICTURE: Final = re.compile(rf"{_IN_AN_ICON.pattern}|(?<=!)(?=\[)")
+_ADDRESS: Final = re.compile(r"\][(\[:]")
 
 
 def readable(markdown: str) -> str:
     """The Markdown of a text segment with what Streamlit would take for its own escaped."""
-    return _CODE_OR_SPECIAL.sub(_escaped, markdown)
+    cut = _IN_AN_ICON_OR_PICTURE if _ADDRESS.search(markdown) else _IN_AN_ICON
+    return _CODE_OR_SPECIAL.sub(partial(_escaped, cut), markdown)
 
 
 def plain(text: object) -> str:
@@ -35,21 +41,19 @@ def plain(text: object) -> str:
     return _MARKDOWN.sub(lambda match: f"\\{match[0]}{BREAK if match['named'] else ''}", str(text))
 
 
-def _escaped(match: re.Match[str]) -> str:
+def _escaped(cut: re.Pattern[str], match: re.Match[str]) -> str:
     if match["code"]:
-        return _code(match["inside"], match["ticks"]) if _ICON in match["inside"] else match[0]
+        return _code(match["inside"], match["ticks"], cut) if cut.search(match["inside"]) else match[0]
     if match["named"]:
         return f"\\:{BREAK}"
     return match["other"] or f"\\{match['special']}"
 
 
-def _code(inside: str, ticks: str) -> str:
-    """Inline code in which an icon would be put in: no escape holds there, so it becomes several pieces of code."""
+def _code(inside: str, ticks: str, cut: re.Pattern[str]) -> str:
+    """Inline code in which something would be put in: no escape holds there, so it becomes several pieces of code."""
     if inside.strip() and inside[0] == inside[-1] == " ":  # Markdown takes these two away
         inside = inside[1:-1]
-    start, *others = inside.split(_ICON)
-    pieces = [start, *(f"/{other}" for other in others)]
-    pieces[:-1] = [f"{piece}{_ICON[:-1]}" for piece in pieces[:-1]]
+    pieces = cut.split(inside)
     return BREAK.join(
         f"{ticks}{f' {piece} ' if piece[0] in ' `' or piece[-1] in ' `' else piece}{ticks}" for piece in pieces
     )
