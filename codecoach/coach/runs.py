@@ -27,6 +27,7 @@ from codecoach.runner.port import (
     RunRequest,
     RunResult,
     StageChanged,
+    StageResult,
     Stream,
 )
 from codecoach.store import keys
@@ -96,6 +97,7 @@ class RunJob:
         self._version = 0
         self._live: dict[Stream, list[str]] = {"stdout": [], "stderr": []}
         self._live_chars = 0
+        self._lent: Credentials | None = None
         self._stopping = threading.Event()
         self._done = threading.Event()
 
@@ -185,7 +187,7 @@ class RunJob:
                 raise AwsRefused("aws_no_role")
             lent = self._lends.lend(session)
             with self._changing():
-                self.identity = lent.arn, lent.expires_at
+                self._lent, self.identity = lent, (lent.arn, lent.expires_at)
             return replace(access, credentials=lent)
         return access
 
@@ -201,7 +203,18 @@ class RunJob:
                 self._live[event.stream].append(event.text[:room])
                 self._live_chars += min(len(event.text), room)
             else:
-                self.result = event
+                self.result = replace(
+                    event,
+                    run=self._without_secrets(event.run),
+                    compile=self._without_secrets(event.compile) if event.compile else None,
+                )
+
+    def _without_secrets(self, stage: StageResult) -> StageResult:
+        return replace(stage, stdout=self._masked(stage.stdout), stderr=self._masked(stage.stderr))
+
+    def _masked(self, text: str) -> str:
+        """What a program printed, without what was lent to it: it is stored, and Fix sends it to a model."""
+        return self._lent.masked(text) if self._lent else text
 
     def _record(self) -> None:
         if self.result is None:
@@ -220,8 +233,8 @@ class RunJob:
         with self._changed:
             pieces = self._live[stream]
             if len(pieces) > 1:
-                pieces[:] = ["".join(pieces)]
-            return pieces[0] if pieces else ""
+                pieces[:] = [self._masked("".join(pieces))]
+            return self._masked(pieces[0]) if pieces else ""
 
     @contextmanager
     def _changing(self) -> Iterator[None]:

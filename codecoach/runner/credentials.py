@@ -37,6 +37,12 @@ class Credentials:
     def expired(self) -> bool:
         return datetime.now(UTC) >= self.expires_at
 
+    def masked(self, text: str) -> str:
+        """The text with what is secret replaced by asterisks."""
+        for secret in (self.secret_access_key, self.session_token):
+            text = text.replace(secret, "***") if secret else text
+        return text
+
 
 @dataclass(frozen=True)
 class AwsAccess:

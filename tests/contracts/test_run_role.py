@@ -16,7 +16,7 @@ from codecoach.coach.my_aws import MyAwsGate
 from codecoach.coach.runs import Runs
 from codecoach.errors import AwsRefused
 from codecoach.runner.credentials import AwsAccess, AwsMode, environment
-from codecoach.runner.port import File, RunRequest, RunResult, RunStatus, StageChanged, StageResult
+from codecoach.runner.port import File, OutputChunk, RunRequest, RunResult, RunStatus, StageChanged, StageResult
 from codecoach.settings import MyAws, RunnerKind, Settings
 from codecoach.store.accounts import ROLE_ADMIN, ROLE_MY_AWS, Accounts
 from codecoach.store.programs import Programs
@@ -174,7 +174,7 @@ def test_without_a_role_and_on_piston_there_is_nothing_to_lend(accounts):
 
 
 class Watching:
-    """A runner that notes what it is asked to run."""
+    """A runner that notes what it is asked to run, and whose programs print what is lent to them."""
 
     def __init__(self):
         self.requests = []
@@ -187,7 +187,10 @@ class Watching:
         self.requests.append(request)
         try:
             yield StageChanged("run")
-            yield RunResult(RunStatus.OK, StageResult(0, None, "", "", False, 0.1))
+            secret, token = request.aws.credentials.secret_access_key, request.aws.credentials.session_token
+            yield OutputChunk("stdout", f"{secret} {token[:6]}")
+            yield OutputChunk("stdout", token[6:])
+            yield RunResult(RunStatus.OK, StageResult(0, None, f"{secret} {token}", token, False, 0.1))
         finally:
             self.ended.set()
 
@@ -218,6 +221,7 @@ def test_only_the_runner_gets_the_credentials_and_they_are_neither_logged_nor_st
     assert sent.aws.credentials.session_token == "token-hidden"
     assert job.identity == ("arn:aws:sts::123456789012:assumed-role/programs/me", datetime(2999, 1, 1, tzinfo=UTC))
     logged = [record.getMessage() for record in caplog.records]
+    assert (job.stdout, job.record.stdout, job.record.stderr) == ("*** ***", "*** ***", "***")
     kept = [*logged, repr(sent), repr(job.request), repr(programs.run("p", job.id))]
     kept += [file.read_bytes().decode("latin-1") for file in tmp_path.rglob("*.sqlite*")]
     assert any("lent until 2999" in line for line in logged)
