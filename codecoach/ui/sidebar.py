@@ -62,8 +62,11 @@ def draw(owner: str, current: Conversation | None) -> None:
             for conversation in listed:
                 is_open = bool(current and conversation.id == current.id)
                 list_entry.draw_entry(conversation.id, title_of(conversation), is_open, show)
+        note = (
+            st.empty()
+        )  # always there: what stood here before the first question would stay beside it until its reply ends
         if not listed:
-            st.caption(t("chat.nothing_found") if words else t("chat.none_yet"))
+            note.caption(t("chat.nothing_found") if words else t("chat.none_yet"))
         if more:
             st.button(
                 t("chat.more"), on_click=_show_more, key="chat:more", type="tertiary", icon=":material/expand_more:"

@@ -26,6 +26,13 @@ ANSWER = f"This lists your buckets.\n\n```python\n{PROGRAM}```\n\nIt needs the p
 BREAK = "\nprint(1 / 0)"
 FIX = f"The last line divided by zero; I took it out.\n\n```python\n{PROGRAM}```\n"
 COUNTING = " ".join(f"number-{n}" for n in range(400))
+# Puts a picture into the page, and returns the address that the browser refuses to fetch.
+REFUSED = """address => new Promise(done => {
+    document.addEventListener("securitypolicyviolation", event => done(event.blockedURI))
+    const picture = new Image()
+    picture.onload = () => done("fetched")
+    picture.src = address
+})"""
 
 
 @pytest.fixture(scope="module")
@@ -298,11 +305,11 @@ def test_no_picture_is_fetched_from_where_a_model_says(chat, bedrock):
     with socket.create_server(("127.0.0.1", 0)) as elsewhere:
         elsewhere.setblocking(False)
         address = f"http://127.0.0.1:{elsewhere.getsockname()[1]}"
-        # To our own reader of Markdown the picture stands in code, to the browser's it does not.
         bedrock.engine.say(f"a ` b\n\n![one]({address}/secret)\n\nc ` d\n\nThe end.")
         ask(chat, "Show me a picture")
         expect(chat.get_by_text("The end.")).to_be_visible()
-        expect(chat.locator("img[alt=one]")).to_have_count(1)
-        chat.wait_for_timeout(500)
+        expect(chat.locator("img[alt=one]")).to_have_count(0)
+        # And should one ever get into the page, the browser refuses to fetch it.
+        assert chat.evaluate(REFUSED, f"{address}/secret") == f"{address}/secret"
         with pytest.raises(BlockingIOError):
             elsewhere.accept()
