@@ -8,6 +8,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -126,12 +127,12 @@ def _still_runs(process: subprocess.Popen[bytes]) -> bool:
 
 
 def _bytes_below(folder: Path) -> int:
+    """The size of all files below a folder, while pip moves and removes them: what is gone counts nothing."""
     total = 0
-    for file in folder.rglob("*"):
-        try:
-            total += file.stat().st_size if file.is_file() else 0
-        except OSError:  # pip moved it away meanwhile
-            continue
+    for parent, _, names in os.walk(folder):  # passes over folders that vanish, unlike `rglob`
+        for name in names:
+            with suppress(OSError):
+                total += os.lstat(Path(parent, name)).st_size
     return total
 
 

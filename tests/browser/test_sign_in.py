@@ -163,6 +163,7 @@ def test_nothing_is_fetched_from_elsewhere(app, ann, page):
     page.goto(app.url)
     sign_in(page, ann)
     signed_in_as(page, ann)
+    wait_for_cookie(page, present=True)
     page.goto(f"{app.url}/Settings")
     signed_in_as(page, ann)
     assert [url for url in asked if not url.startswith((app.url, "data:", "blob:"))] == []

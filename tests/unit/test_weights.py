@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ import pytest
 
 from codecoach.errors import ModelUnavailable
 from codecoach.local import weights
+from codecoach.local.weight_sources import _bytes_below
 from codecoach.local.weights import Weights
 
 CONTENT = os.urandom(300_000)
@@ -226,3 +228,25 @@ def test_known_sizes_and_hashes_are_whole():
         assert len(each.sha256) == 64
         assert each.size_bytes > 0
         assert each.wheels.format(number=1) != each.wheels
+
+
+def test_what_has_come_is_counted_while_folders_come_and_go(tmp_path):
+    (tmp_path / "kept").write_bytes(bytes(5))
+    stop = threading.Event()
+
+    def come_and_go():
+        while not stop.is_set():
+            for number in range(20):
+                folder = tmp_path / f"pip-{number}" / "deep"
+                folder.mkdir(parents=True)
+                (folder / "part").write_bytes(b"")
+            for number in range(20):
+                shutil.rmtree(tmp_path / f"pip-{number}")
+
+    pip = threading.Thread(target=come_and_go)
+    pip.start()
+    try:
+        assert {_bytes_below(tmp_path) for _ in range(300)} == {5}
+    finally:
+        stop.set()
+        pip.join()
