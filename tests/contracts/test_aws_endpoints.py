@@ -180,7 +180,7 @@ def tried(what, do):
     except OSError as error:
         print(what, type(error).__name__)
 
-for name in ("example.com", "pypi.org", "amazonaws.com.example.com", "metadata.google.internal", "ec2-1-2-3-4.compute-1.amazonaws.com"):
+for name in ("example.com", "www.example.org", "amazonaws.com.example.com", "metadata.google.internal", "ec2-1-2-3-4.compute-1.amazonaws.com"):
     tried("name", lambda: socket.getaddrinfo(name, 443))
 assert {{address[4][0] for address in socket.getaddrinfo("sts.eu-west-1.amazonaws.com", 443)}} == {{"127.0.0.1"}}
 for address in (("169.254.169.254", 80), ("127.0.0.1", {aws[1]}), ("127.0.0.1", 80), ("127.0.0.1", 4566), ("1.1.1.1", 443), ("10.0.0.1", 443)):
