@@ -54,8 +54,9 @@ def test_without_a_terminal_harm_is_refused(request_of, monkeypatch):
     assert "s3:DeleteBucket" in caught.value.values["actions"]
 
 
-def test_yes_on_the_command_line_is_enough(request_of):
+def test_yes_on_the_command_line_is_enough(request_of, capsys):
     program.confirm(request_of(HARMFUL), True, english)
+    assert "[y/N]" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

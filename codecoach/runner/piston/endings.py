@@ -4,12 +4,12 @@ import signal
 from dataclasses import dataclass
 
 from codecoach.i18n import Notice
+from codecoach.runner import reasons
 from codecoach.runner.piston.answers import Stage
 from codecoach.runner.piston.instructions import Bounds
 from codecoach.runner.piston.report import End, Report
 from codecoach.runner.port import File, Limits, RunRequest, RunResult, RunStatus, StageResult
 
-_MB = 1024 * 1024
 _KEEPER = (
     "Sandbox keeper received fatal signal 6\n"  # what Piston's own sandbox says when Piston ends it for its output
 )
@@ -19,8 +19,6 @@ _NEAR = 0.7
 and what it was about to take."""
 # Signals by which programs die of themselves, for packages without the supervisor, whose shell makes 128+n of them.
 _OWN_FAULTS = frozenset({4, 5, 6, 7, 8, 11, 13, 14, 15, 24, 25, 31})
-# Signals with a sentence of their own; the others share one.
-_EXPLAINED = {"SIGSEGV", "SIGABRT", "SIGKILL", "SIGTERM", "SIGFPE", "SIGILL", "SIGBUS", "SIGPIPE", "SIGSYS", "SIGXCPU"}
 _BREACHES = {"timeout": RunStatus.TIMEOUT, "output": RunStatus.OUTPUT_LIMIT, "stopped": RunStatus.CANCELLED}
 NEVER_RAN = StageResult(None, None, "", "", False, 0.0)
 
@@ -155,34 +153,13 @@ def _reason_of_compiling(how: _How, limits: Limits, bound: Bounds) -> Notice | N
         case RunStatus.TIMEOUT:
             return Notice("run.compile_timeout", {"seconds": f"{bound.compile_timeout_s:g}"})
         case RunStatus.MEMORY:
-            return Notice("run.compile_memory", {"megabytes": bound.compile_memory_bytes // _MB})
+            return Notice("run.compile_memory", {"megabytes": bound.compile_memory_bytes // reasons.MB})
         case _:
             return _reason(how, limits, bound.compile_timeout_s, bound.compile_memory_bytes)
 
 
 def _reason(how: _How, limits: Limits, timeout_s: float, memory_bytes: int) -> Notice | None:
-    match how.status:
-        case RunStatus.OK:
-            return None
-        case RunStatus.FAILED:
-            return Notice("run.failed", {"code": how.code})
-        case RunStatus.COMPILE_FAILED:
-            return Notice("run.compile_failed", {"code": how.code})
-        case RunStatus.SIGNAL:
-            name = how.signal or ""
-            return Notice(f"run.signal.{name if name in _EXPLAINED else 'other'}", {"signal": name})
-        case RunStatus.TIMEOUT:
-            return Notice("run.timeout", {"seconds": f"{timeout_s:g}"})
-        case RunStatus.MEMORY:
-            return Notice("run.memory", {"megabytes": memory_bytes // _MB})
-        case RunStatus.OUTPUT_LIMIT:
-            return Notice("run.output_limit", {"kilobytes": f"{limits.output_bytes / 1024:g}"})
-        case RunStatus.FILE_LIMIT:
-            return Notice("run.file_limit")
-        case RunStatus.PROCESS_LIMIT:
-            return Notice("run.process_limit", {"processes": limits.processes})
-        case RunStatus.CANCELLED:
-            return Notice("run.cancelled")
+    return reasons.reason(how.status, how.code, how.signal or "", limits, timeout_s, memory_bytes)
 
 
 def _name(number: int) -> str:

@@ -3,13 +3,10 @@
 from dataclasses import dataclass
 
 from codecoach.i18n import Notice
+from codecoach.runner import reasons
 from codecoach.runner.port import Limits, RunResult, RunStatus, StageResult
 from codecoach.runner.sandbox.exits import signal_name
 from codecoach.runner.sandbox.process import End
-
-_MB = 1024 * 1024
-# Signals with a sentence of their own; the others share one.
-_EXPLAINED = {"SIGSEGV", "SIGABRT", "SIGKILL", "SIGTERM", "SIGFPE", "SIGILL", "SIGBUS", "SIGPIPE", "SIGSYS", "SIGXCPU"}
 
 
 @dataclass(frozen=True)
@@ -62,32 +59,12 @@ def reason_of_compiling(how: RunStatus, end: End, limits: Limits) -> Notice | No
         case RunStatus.TIMEOUT:
             return Notice("run.compile_timeout", {"seconds": f"{limits.compile_timeout_s:g}"})
         case RunStatus.MEMORY:
-            return Notice("run.compile_memory", {"megabytes": limits.compile_memory_bytes // _MB})
+            return Notice("run.compile_memory", {"megabytes": limits.compile_memory_bytes // reasons.MB})
         case _:
             return reason(how, end, limits, limits.compile_timeout_s)
 
 
 def reason(how: RunStatus, end: End, limits: Limits, timeout_s: float) -> Notice | None:
     """The sentence; None for OK."""
-    match how:
-        case RunStatus.OK:
-            return None
-        case RunStatus.FAILED:
-            return Notice("run.failed", {"code": end.exit_code})
-        case RunStatus.SIGNAL:
-            name = signal_name(end.signal or 0)
-            return Notice(f"run.signal.{name if name in _EXPLAINED else 'other'}", {"signal": name})
-        case RunStatus.TIMEOUT:
-            return Notice("run.timeout", {"seconds": f"{timeout_s:g}"})
-        case RunStatus.MEMORY:
-            return Notice("run.memory", {"megabytes": limits.memory_bytes // _MB})
-        case RunStatus.OUTPUT_LIMIT:
-            return Notice("run.output_limit", {"kilobytes": f"{limits.output_bytes / 1024:g}"})
-        case RunStatus.FILE_LIMIT:
-            return Notice("run.file_limit")
-        case RunStatus.PROCESS_LIMIT:
-            return Notice("run.process_limit", {"processes": limits.processes})
-        case RunStatus.COMPILE_FAILED:
-            return Notice("run.compile_failed", {"code": end.exit_code})
-        case RunStatus.CANCELLED:
-            return Notice("run.cancelled")
+    name = signal_name(end.signal or 0) if how is RunStatus.SIGNAL else ""
+    return reasons.reason(how, end.exit_code, name, limits, timeout_s, limits.memory_bytes)
