@@ -1,6 +1,7 @@
 """The app in a real Chromium: a process of its own on a free port, with a store of its own."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from codecoach.services import DATABASE
 from codecoach.store.accounts import Accounts
 from codecoach.store.sqlite import SqliteTable
 from codecoach.ui.passwords import hash_password
+from codecoach.ui.session import COOKIE
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "a good password"
@@ -124,11 +126,29 @@ def stop_app(running: RunningApp) -> None:
         running.process.wait()
 
 
+def fill_sign_in(page: Page, username: str, password: str = PASSWORD) -> None:
+    """Fill in the sign-in form that the page shows, in either language, and send it."""
+    page.get_by_label(re.compile("E-mail address|邮箱地址")).fill(username)
+    page.get_by_role("textbox", name=re.compile("^(Password|密码)$")).fill(password)
+    page.get_by_role("button", name=re.compile("^(Sign in|登录)$")).click()
+
+
 def sign_in(page: Page, username: str, password: str = PASSWORD) -> None:
-    """Fill in the sign-in form that the page shows."""
-    page.get_by_label("E-mail address").fill(username)
-    page.get_by_role("textbox", name="Password", exact=True).fill(password)
-    page.get_by_role("button", name="Sign in").click()
+    """Sign in and wait for the cookie: the browser fetches it in the background, and a page opened before has no session."""
+    fill_sign_in(page, username, password)
+    wait_for_cookie(page, present=True)
+
+
+def session_cookie(context: BrowserContext) -> dict | None:
+    return next((cookie for cookie in context.cookies() if cookie["name"] == COOKIE), None)
+
+
+def wait_for_cookie(page: Page, present: bool) -> None:
+    for _ in range(WAIT_MS // 50):
+        if (session_cookie(page.context) is not None) == present:
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"session cookie {'missing' if present else 'still there'}")
 
 
 def free_port() -> int:

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import PASSWORD, RunningApp
+from .conftest import WAIT_MS, RunningApp, sign_in
 
 pytestmark = pytest.mark.browser
 
@@ -19,7 +19,7 @@ ENGLISH = """() => [...document.querySelectorAll("[aria-label],[title],[placehol
 @pytest.fixture
 def page(chromium, app: RunningApp) -> Page:
     context = chromium.new_context(locale="zh-CN", viewport={"width": 1400, "height": 900})
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(WAIT_MS)
     yield context.new_page()
     context.close()
 
@@ -32,9 +32,7 @@ def _account(app: RunningApp) -> None:
 @pytest.fixture
 def signed_in(_account: None, app: RunningApp, page: Page) -> Page:
     page.goto(f"{app.url}/Settings")
-    page.get_by_label("邮箱地址").fill(USER)
-    page.get_by_role("textbox", name="密码", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="登录").click()
+    sign_in(page, USER)
     expect(page.get_by_role("button", name=USER)).to_be_visible()
     return page
 

@@ -5,11 +5,9 @@ import urllib.error
 import urllib.request
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
-from codecoach.ui.session import COOKIE
-
-from .conftest import PASSWORD, WAIT_MS, RunningApp, sign_in
+from .conftest import PASSWORD, RunningApp, fill_sign_in, session_cookie, sign_in, wait_for_cookie
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -22,19 +20,6 @@ def sign_in_form(page: Page) -> None:
     expect(page.get_by_label("E-mail address")).to_be_visible()
 
 
-def session_cookie(context: BrowserContext) -> dict | None:
-    return next((cookie for cookie in context.cookies() if cookie["name"] == COOKIE), None)
-
-
-def wait_for_cookie(page: Page, present: bool) -> None:
-    """The browser fetches its cookie in the background; half of these tests reload right after."""
-    for _ in range(WAIT_MS // 50):
-        if (session_cookie(page.context) is not None) == present:
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError(f"session cookie {'missing' if present else 'still there'}")
-
-
 @pytest.fixture(scope="module")
 def ann(app: RunningApp) -> str:
     return app.add_account("ann@example.com")
@@ -45,7 +30,6 @@ def signed_in(app: RunningApp, ann: str, page: Page) -> Page:
     page.goto(f"{app.url}/Settings")
     sign_in(page, ann)
     signed_in_as(page, ann)
-    wait_for_cookie(page, present=True)
     return page
 
 
@@ -64,7 +48,7 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(signed_in):
 def test_the_log_tells_of_sign_ins_and_no_secret(app, ann, signed_in, chromium):
     stranger = chromium.new_context(locale="en-US").new_page()
     stranger.goto(app.url + "/Chat")
-    sign_in(stranger, ann, "not the password at all")
+    fill_sign_in(stranger, ann, "not the password at all")
     expect(stranger.get_by_role("alert")).to_be_visible()
     stranger.context.close()
     log = app.log.read_text()
@@ -118,7 +102,6 @@ def test_one_can_sign_in_again_where_one_has_signed_out(app, ann, signed_in):
     wait_for_cookie(signed_in, present=False)
     sign_in(signed_in, ann)
     signed_in_as(signed_in, ann)
-    wait_for_cookie(signed_in, present=True)
     signed_in.reload()
     expect(signed_in.get_by_role("button", name=ann)).to_be_visible()
 
@@ -130,7 +113,6 @@ def test_a_new_password_signs_out_the_other_browsers_and_not_this_one(app, page,
         one.goto(app.url)
         sign_in(one, name)
         expect(one.get_by_role("heading", name="Choose your password")).to_be_visible()
-        wait_for_cookie(one, present=True)
     page.get_by_label("Current password").and_(page.locator("input")).fill(PASSWORD)
     page.get_by_label("New password", exact=True).and_(page.locator("input")).fill("another good one")
     page.get_by_label("New password, once more").and_(page.locator("input")).fill("another good one")
@@ -163,7 +145,6 @@ def test_nothing_is_fetched_from_elsewhere(app, ann, page):
     page.goto(app.url)
     sign_in(page, ann)
     signed_in_as(page, ann)
-    wait_for_cookie(page, present=True)
     page.goto(f"{app.url}/Settings")
     signed_in_as(page, ann)
     assert [url for url in asked if not url.startswith((app.url, "data:", "blob:"))] == []
