@@ -18,6 +18,7 @@ from codecoach.errors import ModelNotFound
 from codecoach.models import catalogue, clients, converse, readiness
 from codecoach.models.converse import ConverseModel
 from codecoach.models.directory import BedrockDirectory
+from codecoach.models.laboratory import Laboratory
 from codecoach.models.port import Model, ModelDirectory
 from codecoach.runner.installing import Installations
 from codecoach.runner.piston import Piston
@@ -114,6 +115,10 @@ class Services:
     @part
     def model(self) -> Model:
         return ConverseModel(self.clients.runtime, self.clients.control)
+
+    @part
+    def laboratory(self) -> Laboratory:
+        return Laboratory(self.clients.runtime)
 
     @part
     def directory(self) -> ModelDirectory:

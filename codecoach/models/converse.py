@@ -3,31 +3,24 @@
 It is imported at the first call, not before: that takes more than a second, so a server calls `warm()` when it starts.
 """
 
-import random
-import threading
-import time
-from collections.abc import Generator, Iterator
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing
 from functools import cache
 from typing import TYPE_CHECKING
 
 from codecoach.chat.messages import Role, Usage
-from codecoach.errors import ModelThrottled, StreamBroken
+from codecoach.errors import StreamBroken
 from codecoach.models.catalogue import base_id, entry
 from codecoach.models.failures import as_ours
-from codecoach.models.port import Finished, ModelEvent, ModelRequest, TextDelta, Waiting
+from codecoach.models.port import Finished, ModelEvent, ModelRequest, TextDelta
 from codecoach.models.reading import Reading
+from codecoach.models.repeating import FIRST_PAUSE_S, RepeatedReply
 
 if TYPE_CHECKING:
     from langchain_aws import ChatBedrockConverse
     from langchain_core.messages import AIMessageChunk, BaseMessage
     from mypy_boto3_bedrock import BedrockClient
     from mypy_boto3_bedrock_runtime import BedrockRuntimeClient
-
-# Calls in all while the service is limiting requests; the pauses between them double, with jitter.
-TRIES = 4
-FIRST_PAUSE_S = 1.0
-COUNTDOWN_S = 0.5
 
 
 def warm() -> None:
@@ -88,58 +81,17 @@ class ConverseModel:
         return self._bases[model_id]
 
 
-class ConverseReply:
-    """One reply on its way. Iterate in one thread; `close` from any.
-
-    Throttled calls are repeated as long as no text has come; each pause is told in `Waiting` events.
-    """
+class ConverseReply(RepeatedReply):
+    """One reply on its way."""
 
     def __init__(self, model: ConverseModel, request: ModelRequest) -> None:
         self._model = model
         self._request = request
-        self._closed = threading.Event()
         self._reading = Reading(model.runtime)
-        self._events = self._with_retries()
+        super().__init__(request.model_id, model.first_pause_s)
 
-    def __iter__(self) -> "ConverseReply":
-        return self
-
-    def __next__(self) -> ModelEvent:
-        return next(self._events)
-
-    def close(self) -> None:
-        """Stop: a thread that waits for the next event wakes up, and the connection is closed."""
-        self._closed.set()
+    def _hang_up(self) -> None:
         self._reading.close()
-        # ValueError: another thread is iterating, and will find out by itself.
-        with suppress(ValueError):
-            self._events.close()
-
-    def _with_retries(self) -> Generator[ModelEvent, None, None]:
-        for attempt in range(1, TRIES + 1):
-            begun = False
-            try:
-                for event in self._call():
-                    begun = True
-                    yield event
-            except Exception as error:
-                if self._closed.is_set():
-                    return
-                ours = as_ours(error, self._request.model_id, begun)
-                if begun or attempt == TRIES or not isinstance(ours, ModelThrottled):
-                    raise ours from error
-            else:
-                return
-            yield from self._pause(attempt)
-            if self._closed.is_set():
-                return
-
-    def _pause(self, attempt: int) -> Iterator[Waiting]:
-        pause_s = self._model.first_pause_s * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter is no secret
-        until = time.monotonic() + pause_s
-        while (left_s := until - time.monotonic()) > 0 and not self._closed.is_set():
-            yield Waiting(left_s, attempt + 1)
-            self._closed.wait(min(left_s, COUNTDOWN_S))
 
     def _call(self) -> Iterator[ModelEvent]:
         stop_reason, usage, latency_ms = "", Usage(), 0

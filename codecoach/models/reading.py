@@ -87,10 +87,7 @@ class Reading:
         """Stop reading: who waits for the service wakes up and hangs up, and the service stops generating."""
         self._closed.set()
         if self._stream is not None:
-            # Closing would not wake the thread that reads.
-            # RuntimeError, ValueError: the stream has ended. OSError: the service has hung up before. AttributeError: see above.
-            with suppress(OSError, RuntimeError, ValueError, AttributeError):
-                self._stream._raw_stream.shutdown()
+            hang_up(self._stream)
 
     def _frames(self) -> Iterator[bytes]:
         """What has come, whenever nothing more is there. All of it comes before the error that breaks it off."""
@@ -138,6 +135,14 @@ class Reading:
                 return {"contentBlockDelta": body}
         parsed: Event = self._stream._parse_event(message)
         return parsed
+
+
+def hang_up(stream: Any) -> None:  # noqa: ANN401 - botocore's EventStream
+    """End a stream that another thread reads, which wakes up; the service stops generating."""
+    # Closing would not wake the thread that reads.
+    # RuntimeError, ValueError: the stream has ended. OSError: the service has hung up before. AttributeError: see `Reading`.
+    with suppress(OSError, RuntimeError, ValueError, AttributeError):
+        stream._raw_stream.shutdown()
 
 
 # What this process is reading.

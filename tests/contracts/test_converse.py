@@ -21,7 +21,7 @@ from codecoach.errors import (
     StreamBroken,
 )
 from codecoach.local.scripted import ScriptedServer
-from codecoach.models import converse
+from codecoach.models import repeating
 from codecoach.models.clients import clients
 from codecoach.models.converse import ConverseModel
 from codecoach.models.directory import BedrockDirectory
@@ -185,10 +185,10 @@ def test_a_throttled_call_is_tried_again_and_the_wait_is_told(bedrock, model):
 
 
 def test_a_call_that_stays_throttled_is_given_up(bedrock, model):
-    bedrock.engine.fail("ThrottlingException", times=converse.TRIES)
+    bedrock.engine.fail("ThrottlingException", times=repeating.TRIES)
     _, error = read(model, request())
     assert isinstance(error, ModelThrottled)
-    assert len(bedrock.engine.requests) == converse.TRIES
+    assert len(bedrock.engine.requests) == repeating.TRIES
 
 
 def test_a_reply_can_be_closed_while_it_waits_for_its_next_try(bedrock, settings):

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 LAYERS = (
     ("codecoach", "codecoach.i18n"),
     ("codecoach.errors",),
-    ("codecoach.settings", "codecoach.languages", "codecoach.chat"),
+    ("codecoach.settings", "codecoach.languages", "codecoach.chat", "codecoach.lab"),
     ("codecoach.models.port", "codecoach.runner.port", "codecoach.runner.credentials", "codecoach.store.port"),
     ("codecoach.models", "codecoach.runner", "codecoach.store"),
     ("codecoach.aws",),

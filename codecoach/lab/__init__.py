@@ -1,0 +1,1 @@
+"""The Prompt Lab's values: templates with variables, and sheets."""
