@@ -2,6 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter
 
 from codecoach.lab import template
 from codecoach.lab.template import Style
@@ -88,3 +92,19 @@ class Sheet:
             examples=examples,
             values={},
         )
+
+
+def to_json(sheet: Sheet) -> dict[str, Any]:
+    """A sheet as JSON; `from_json` makes it a sheet again."""
+    made: dict[str, Any] = _adapter().dump_python(sheet, mode="json")
+    return made
+
+
+def from_json(data: object) -> Sheet:
+    """The sheet that JSON from anywhere describes; what is missing has its default. Raises ValueError that says what is wrong."""
+    return _adapter().validate_python(data)
+
+
+@cache
+def _adapter() -> TypeAdapter[Sheet]:
+    return TypeAdapter(Sheet)

@@ -15,7 +15,9 @@
     user#<username>      conversation#<id>                   conversation                                    -
     user#<username>      recent#<updated_at>#<id>            the same, in order of its last change           -
     user#<username>      purge#<id>                          a deleted thread with something left in it      -
-    user#<username>      template#<id>                       prompt template                                 -
+    user#<username>      template#<id>                       prompt template, as it was saved last           -
+    user#<username>      version#<id>#<number>               prompt template, as it was saved then           -
+    user#<username>      lab-draft                           what stands on the Prompt Lab's bench           -
     user#<username>      program#<id>                        what a list shows of a program of the Editor    -
     thread#<id>          message#<message id>                message of a conversation or a program          -
     thread#<id>          program                             program of the Editor, whole                    -
@@ -44,6 +46,7 @@ CONVERSATION = "conversation#"
 RECENT = "recent#"
 PURGE = "purge#"
 TEMPLATE = "template#"
+VERSION = "version#"
 PROGRAM = "program#"
 SIGN_IN = "sign-in#"
 MESSAGE = "message#"
@@ -115,6 +118,20 @@ def purge(owner: str, thread_id: str) -> Key:
 
 def template(owner: str, template_id: str) -> Key:
     return Key(user(owner), TEMPLATE + template_id)
+
+
+def template_versions(template_id: str) -> str:
+    """What the sort keys of all versions of a template start with."""
+    return f"{VERSION}{template_id}#"
+
+
+def template_version(owner: str, template_id: str, number: int) -> Key:
+    """Fixed width, so that versions order by their number."""
+    return Key(user(owner), f"{template_versions(template_id)}{number:06d}")
+
+
+def lab_draft(owner: str) -> Key:
+    return Key(user(owner), "lab-draft")
 
 
 def program(owner: str, program_id: str) -> Key:

@@ -1,35 +1,63 @@
-"""Prompt templates, each user's own."""
+"""Prompt templates with all their versions, each user's own, and the draft on a user's bench.
+
+save  ──> the template (a version condition: a save that another tab made meanwhile is met) ──> the same as a version
+a crash between the two leaves the newest version to be read from the template itself
+"""
 
 import dataclasses
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from codecoach.errors import InputRefused
+from codecoach.lab import sheet as sheets
+from codecoach.lab.sheet import Sheet
 from codecoach.store import keys
 from codecoach.store.large import LargeItems
 from codecoach.store.port import Item, Json, Table
 from codecoach.store.records import from_time, now, to_time
 
+NAME_CHARS = 80
+
 
 @dataclass(frozen=True)
 class Template:
-    """A prompt with `{variables}`.
+    """A prompt that was saved.
 
     id       empty until first saved
-    format   the payload format that it is written for
-    version  0 until first saved
+    copilot  True: it is among its owner's assistants
+    version  0 until first saved; counts every save
     """
 
     id: str
     owner: str
     name: str
-    body: str
-    format: str = ""
-    model_id: str = ""
-    system: str = ""
+    sheet: Sheet = field(default_factory=Sheet)
+    copilot: bool = False
     updated_at: datetime | None = None
     version: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class TemplateVersion:
+    """A template as it was once saved."""
+
+    number: int
+    name: str
+    sheet: Sheet
+    saved_at: datetime
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What stands on the bench.
+
+    template_id  the template it was loaded from or saved as; empty where there is none
+    """
+
+    sheet: Sheet
+    template_id: str = ""
 
 
 class Templates:
@@ -40,13 +68,19 @@ class Templates:
         self._clock = clock
 
     def save(self, template: Template) -> Template:
-        """Store a template and return it as stored, with its id, time and version.
+        """Store a template as a new version and return it as stored, with its id, time and version.
 
-        Raises `VersionConflict` where it was saved or deleted elsewhere since it was read.
+        Raises `InputRefused` for no name or one that is too long, `VersionConflict` where it was saved or deleted elsewhere
+        since it was read.
         """
-        template = dataclasses.replace(template, id=template.id or keys.new_id(), updated_at=self._clock())
-        item = Item(keys.template(template.owner, template.id), _from_template(template))
-        return dataclasses.replace(template, version=self._large.put(item, template.version).version)
+        name = " ".join(template.name.split())
+        if not name or len(name) > NAME_CHARS:
+            raise InputRefused("template_name", longest=NAME_CHARS)
+        template = dataclasses.replace(template, id=template.id or keys.new_id(), name=name, updated_at=self._clock())
+        data = _from_template(template)
+        number = self._large.put(Item(keys.template(template.owner, template.id), data), template.version).version
+        self._large.put(Item(keys.template_version(template.owner, template.id, number), data))
+        return dataclasses.replace(template, version=number)
 
     def get(self, owner: str, template_id: str) -> Template | None:
         """The template, if it is this owner's."""
@@ -55,34 +89,82 @@ class Templates:
 
     def list(self, owner: str) -> tuple[Template, ...]:
         """All templates of an owner, by name."""
-        found: list[Template] = []
-        after: str | None = None
-        while True:
-            page = self._large.query(keys.user(owner), keys.TEMPLATE, after=after)
-            found += [_to_template(owner, item) for item in page.items]
-            after = page.next
-            if after is None:
-                return tuple(sorted(found, key=lambda template: (template.name.casefold(), template.id)))
+        found = [_to_template(owner, item) for item in self._all(owner, keys.TEMPLATE)]
+        return tuple(sorted(found, key=lambda template: (template.name.casefold(), template.id)))
+
+    def versions(self, owner: str, template_id: str) -> tuple[TemplateVersion, ...]:
+        """All versions of a template, the newest first."""
+        newest = self.get(owner, template_id)
+        if newest is None or newest.updated_at is None:
+            return ()
+        found = {
+            (number := int(item.key.sort.rpartition("#")[2])): _to_version(owner, item, number)
+            for item in self._all(owner, keys.template_versions(template_id))
+        }
+        found[newest.version] = TemplateVersion(newest.version, newest.name, newest.sheet, newest.updated_at)
+        return tuple(found[number] for number in sorted(found, reverse=True))
 
     def rename(self, owner: str, template_id: str, name: str) -> Template:
-        """Give a template another name. Raises `InputRefused` where it is gone, `VersionConflict` as `save`."""
+        """Give a template another name. Raises `InputRefused` where it is gone, else as `save`."""
+        return self.save(dataclasses.replace(self._known(owner, template_id), name=name))
+
+    def set_copilot(self, owner: str, template_id: str, copilot: bool) -> Template:
+        """Put a template among its owner's assistants, or take it away. Raises as `rename`."""
+        return self.save(dataclasses.replace(self._known(owner, template_id), copilot=copilot))
+
+    def duplicate(self, owner: str, template_id: str, name: str) -> Template:
+        """A new template with the same sheet. Raises as `rename`."""
+        return self.save(Template("", owner, name, self._known(owner, template_id).sheet))
+
+    def delete(self, owner: str, template_id: str) -> None:
+        """Delete a template with all its versions; deleting what is not there is no error."""
+        self._large.delete(keys.template(owner, template_id))
+        for item in self._all(owner, keys.template_versions(template_id)):
+            self._large.delete(item.key)
+
+    def draft(self, owner: str) -> Draft | None:
+        """What stood on the owner's bench last, or None."""
+        item = self._large.get(keys.lab_draft(owner))
+        if item is None:
+            return None
+        return Draft(_sheet(item.data["sheet"]), str(item.data["template_id"]))
+
+    def keep_draft(self, owner: str, draft: Draft) -> None:
+        """Keep what stands on the owner's bench; the last one who does counts."""
+        data: dict[str, Json] = {"sheet": _text(draft.sheet), "template_id": draft.template_id}
+        self._large.put(Item(keys.lab_draft(owner), data))
+
+    def _known(self, owner: str, template_id: str) -> Template:
         template = self.get(owner, template_id)
         if template is None:
             raise InputRefused("no_such_template")
-        return self.save(dataclasses.replace(template, name=name))
+        return template
 
-    def delete(self, owner: str, template_id: str) -> None:
-        """Delete a template; deleting what is not there is no error."""
-        self._large.delete(keys.template(owner, template_id))
+    def _all(self, owner: str, prefix: str) -> tuple[Item, ...]:
+        found: tuple[Item, ...] = ()
+        after: str | None = None
+        while True:
+            page = self._large.query(keys.user(owner), prefix, after=after)
+            found += tuple(page.items)
+            after = page.next
+            if after is None:
+                return found
+
+
+def _text(sheet: Sheet) -> str:
+    """The sheet as JSON text: only a text may be longer than an item of the store."""
+    return json.dumps(sheets.to_json(sheet), ensure_ascii=False)
+
+
+def _sheet(text: Json) -> Sheet:
+    return sheets.from_json(json.loads(str(text)))
 
 
 def _from_template(template: Template) -> dict[str, Json]:
     return {
         "name": template.name,
-        "body": template.body,
-        "format": template.format,
-        "model_id": template.model_id,
-        "system": template.system,
+        "sheet": _text(template.sheet),
+        "copilot": template.copilot,
         "updated_at": from_time(template.updated_at) if template.updated_at else None,
     }
 
@@ -93,10 +175,13 @@ def _to_template(owner: str, item: Item) -> Template:
         id=item.key.sort.removeprefix(keys.TEMPLATE),
         owner=owner,
         name=str(data["name"]),
-        body=str(data["body"]),
-        format=str(data["format"]),
-        model_id=str(data["model_id"]),
-        system=str(data["system"]),
+        sheet=_sheet(data["sheet"]),
+        copilot=bool(data["copilot"]),
         updated_at=to_time(data["updated_at"]) if data["updated_at"] else None,
         version=item.version,
     )
+
+
+def _to_version(owner: str, item: Item, number: int) -> TemplateVersion:
+    then = _to_template(owner, item)
+    return TemplateVersion(number, then.name, then.sheet, then.updated_at or now())

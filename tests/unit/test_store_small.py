@@ -10,12 +10,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codecoach.errors import InputRefused, VersionConflict
+from codecoach.lab.sheet import Example, Parameters, Sheet
 from codecoach.store import keys
 from codecoach.store.preferences import Preferences, UserPreferences
 from codecoach.store.sqlite import SqliteTable
-from codecoach.store.templates import Template, Templates
+from codecoach.store.templates import Draft, Template, Templates
 
 ANN, BOB = "ann@example.com", "bob@example.com"
+SHEET = Sheet(
+    'Say {"input": {text}}',
+    "Be brief.",
+    "So",
+    (Example("a", "b"),),
+    "single",
+    "claude_messages",
+    "m",
+    Parameters(10, 0.25, None, 5, ("END",)),
+    {"text": "你好"},
+)
 
 
 @pytest.fixture
@@ -64,10 +76,11 @@ def test_the_last_good_test_of_each_model_is_kept(table):
 
 def test_a_template_is_saved_changed_and_deleted(table):
     templates = Templates(table)
-    saved = templates.save(Template("", ANN, "Summary", 'Say {"input": {text}}', "messages", "m", "Be brief."))
+    saved = templates.save(Template("", ANN, " Sum  mary ", SHEET))
     assert templates.get(ANN, saved.id) == saved
     renamed = templates.rename(ANN, saved.id, "Abstract")
-    assert (renamed.name, renamed.body, renamed.version) == ("Abstract", saved.body, 2)
+    assert saved.name == "Sum mary"
+    assert (renamed.name, renamed.sheet, renamed.version) == ("Abstract", SHEET, 2)
     assert templates.list(ANN) == (renamed,)
     templates.delete(ANN, saved.id)
     templates.delete(ANN, saved.id)
@@ -76,7 +89,7 @@ def test_a_template_is_saved_changed_and_deleted(table):
 
 def test_templates_are_their_owners_alone(table):
     templates = Templates(table)
-    mine = templates.save(Template("", ANN, "Mine", "x"))
+    mine = templates.save(Template("", ANN, "Mine"))
     assert templates.get(BOB, mine.id) is None
     assert templates.list(BOB) == ()
     with pytest.raises(InputRefused):
@@ -86,21 +99,67 @@ def test_templates_are_their_owners_alone(table):
 def test_templates_are_listed_by_name_whatever_their_number_and_size(table):
     templates = Templates(table)
     for number in range(120):
-        templates.save(Template("", ANN, f"T{119 - number:03}", "x" * (500_000 if number == 60 else 1)))
+        templates.save(Template("", ANN, f"T{119 - number:03}", Sheet("x" * (500_000 if number == 60 else 1))))
     listed = templates.list(ANN)
     assert [template.name for template in listed] == [f"T{number:03}" for number in range(120)]
-    assert len(listed[59].body) == 500_000
+    assert len(listed[59].sheet.text) == 500_000
 
 
 def test_a_template_changed_elsewhere_is_not_overwritten(table):
     templates = Templates(table)
-    saved = templates.save(Template("", ANN, "T", "first"))
-    templates.save(replace(saved, body="second"))
+    saved = templates.save(Template("", ANN, "T", Sheet("first")))
+    templates.save(replace(saved, sheet=Sheet("second")))
     with pytest.raises(VersionConflict):
-        templates.save(replace(saved, body="third"))
+        templates.save(replace(saved, sheet=Sheet("third")))
     templates.delete(ANN, saved.id)
     with pytest.raises(VersionConflict):
-        templates.save(replace(saved, body="third"))
+        templates.save(replace(saved, sheet=Sheet("third")))
+
+
+def test_every_save_is_a_version_that_can_be_had_back_until_the_template_goes(table):
+    templates = Templates(table)
+    saved = templates.save(Template("", ANN, "T", SHEET))
+    changed = templates.save(replace(saved, sheet=Sheet("second")))
+    assert [(version.number, version.sheet) for version in templates.versions(ANN, saved.id)] == [
+        (2, Sheet("second")),
+        (1, SHEET),
+    ]
+    restored = templates.save(replace(changed, sheet=templates.versions(ANN, saved.id)[1].sheet))
+    assert (restored.version, templates.get(ANN, saved.id).sheet) == (3, SHEET)
+    assert templates.versions(BOB, saved.id) == ()
+    templates.delete(ANN, saved.id)
+    assert templates.versions(ANN, saved.id) == ()
+    assert [item.key for item in table.query(keys.user(ANN), keys.VERSION).items] == []
+
+
+def test_a_crash_between_template_and_version_leaves_the_newest_version_readable(table):
+    templates = Templates(table)
+    saved = templates.save(Template("", ANN, "T", SHEET))
+    table.delete(keys.template_version(ANN, saved.id, 1))
+    assert [version.sheet for version in templates.versions(ANN, saved.id)] == [SHEET]
+
+
+@pytest.mark.parametrize("name", ["", "  ", "x" * 81])
+def test_a_template_needs_a_name(table, name):
+    with pytest.raises(InputRefused):
+        Templates(table).save(Template("", ANN, name))
+
+
+def test_a_duplicate_is_a_template_of_its_own_and_no_copilot(table):
+    templates = Templates(table)
+    first = templates.set_copilot(ANN, templates.save(Template("", ANN, "T", SHEET)).id, True)
+    copy = templates.duplicate(ANN, first.id, "U")
+    assert (copy.sheet, copy.copilot, first.copilot) == (SHEET, False, True)
+    assert copy.id != first.id
+
+
+def test_the_draft_is_what_stood_there_last(table):
+    templates = Templates(table)
+    assert templates.draft(ANN) is None
+    templates.keep_draft(ANN, Draft(Sheet("old")))
+    templates.keep_draft(ANN, Draft(SHEET, "abc"))
+    assert templates.draft(ANN) == Draft(SHEET, "abc")
+    assert templates.draft(BOB) is None
 
 
 # --- keys ---
