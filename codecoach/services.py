@@ -9,6 +9,7 @@ from typing import TypeVar
 from codecoach.aws.gateway import Gateway
 from codecoach.aws.run_role import RunRole
 from codecoach.aws.simulated import SimulatedAws
+from codecoach.coach.bench import Bench
 from codecoach.coach.coach import Coach
 from codecoach.coach.fix import Fixer
 from codecoach.coach.generation import Generations
@@ -147,6 +148,10 @@ class Services:
     @part
     def coach(self) -> Coach:
         return Coach(self.conversations, self.generations, self.settings)
+
+    @part
+    def bench(self) -> Bench:
+        return Bench(self.laboratory, self.generations, self.conversations)
 
     @part
     def fixer(self) -> Fixer:

@@ -10,7 +10,7 @@ from codecoach.chat.messages import Message, Role
 from codecoach.coach.seam import Seam
 from codecoach.coach.writing import SAVE_S, Generation, MessageStore
 from codecoach.errors import InputRefused
-from codecoach.models.port import Model, ModelRequest
+from codecoach.models.port import Model, ModelRequest, Reply
 
 __all__ = ["Generation", "Generations", "interrupt_all"]
 
@@ -39,7 +39,11 @@ class Generations:
         # After a prefill the model goes on by itself; asked to continue, it tends to repeat its last words.
         prefilled = request.turns[-1].role is Role.ASSISTANT
         seam = Seam(message.text) if message.text and not prefilled else None
-        generation = Generation(self._store, thread_id, self._model.stream(request), message, seam, self._save_s)
+        return self.follow(thread_id, self._model.stream(request), message, seam)
+
+    def follow(self, thread_id: str, reply: Reply, message: Message, seam: Seam | None = None) -> Generation:
+        """As `start`, for a reply that somebody has asked for already."""
+        generation = Generation(self._store, thread_id, reply, message, seam, self._save_s)
         with _registry:
             before = _running.get(thread_id)
             if before and not before.done:

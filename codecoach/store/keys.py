@@ -152,6 +152,11 @@ def explanations(program_id: str) -> str:
     return f"{program_id}.explained"
 
 
+def bench(owner: str, place: str) -> str:
+    """The id of the thread that holds the answer in one place of a user's bench in the Prompt Lab."""
+    return f"lab-{hashed(owner)}-{place}"
+
+
 def block(thread_id: str, message_id: str, number: int) -> str:
     """The id of the thread that holds the runs of a message's code block, the first being 0."""
     return f"{thread_id}.{message_id}.{number}"
