@@ -26,15 +26,17 @@ from codecoach.ui.session import t
 # Each edit sends the whole file.
 MAX_CHARS: Final = 200_000
 _SCOPE: Final = "code-editor"
-_MIN_LINES: Final = 18
-_MAX_LINES: Final = 32
+MIN_LINES: Final = 18
+MAX_LINES: Final = 32
 # Without an edge nobody sees where the editor ends, on a white page least of all.
 _STYLE: Final = f"""<style>
 .st-key-{_SCOPE} iframe {{ box-sizing: border-box; border: 1px solid rgba(128, 128, 128, .35); border-radius: 8px; }}
 </style>"""
 
 
-def code_editor(text: str, mode: str, key: str) -> None:
+def code_editor(
+    text: str, mode: str, key: str, *, min_lines: int = MIN_LINES, max_lines: int = MAX_LINES, wrap: bool = False
+) -> None:
     """Draw the editor. What is typed is found under `key` in the session state.
 
     key  names the text being edited: another key shows `text`, the same one keeps what was typed and ignores `text`
@@ -47,18 +49,21 @@ def code_editor(text: str, mode: str, key: str) -> None:
             language=mode,
             theme="tomorrow_night" if _dark() else "chrome",
             auto_update=True,
-            min_lines=_MIN_LINES,
-            max_lines=_MAX_LINES,
+            min_lines=min_lines,
+            max_lines=max_lines,
             height=None,
             font_size=14,
             show_print_margin=False,
-            wrap=False,
+            wrap=wrap,
         )
 
 
-def draw_link(on_run: Callable[[], None]) -> None:
-    """Draw the element beside the editor, which takes a line of its own; `on_run` is called for Ctrl+Enter."""
-    data = {"scope": _SCOPE, "label": t("editor.code"), "dark": _dark()}
+def draw_link(on_run: Callable[[], None], label: str = "") -> None:
+    """Draw the element beside the editor, which takes a line of its own; `on_run` is called for Ctrl+Enter.
+
+    label  the editor's name for those who do not see it; by default that of a program's
+    """
+    data = {"scope": _SCOPE, "label": label or t("editor.code"), "dark": _dark()}
     _link()(key="editor:link", data=data, on_run_change=on_run, height=1)
 
 

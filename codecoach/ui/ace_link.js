@@ -1,5 +1,6 @@
 // Stands beside streamlit-ace; why, says ace.py. Both are served from the same address, so its frame can be reached.
 const EVERY_MS = 300;
+const LINE = "1.4";
 
 export default function ({ data, setTriggerValue }) {
   const attach = () => {
@@ -11,6 +12,10 @@ export default function ({ data, setTriggerValue }) {
     if (inner.document.body.style.margin !== "0px") {
       inner.document.body.style.margin = "0px"; // the frame's own border is the editor's edge
       editor.resize();
+    }
+    if (editor.container.style.lineHeight !== LINE) {
+      editor.container.style.lineHeight = LINE; // in Ace's own, some fonts' underscores fall under the next line
+      editor.renderer.updateFontSize();
     }
     inner.document.documentElement.style.colorScheme = data.dark ? "dark" : "light"; // of the scroll bars
     if (inner.codecoach) inner.codecoach.run = () => setTriggerValue("run", Date.now());

@@ -2,8 +2,8 @@
 // {name} stands for any words. Without pairs everything reads again as Streamlit wrote it, and nothing is watched.
 const ATTRIBUTES = ["aria-label", "title", "placeholder", "alt"];
 const MARKED = ATTRIBUTES.map((name) => `[${name}]`).join(",");
-// What people and models wrote is theirs.
-const CONTENT = '[data-testid="stMarkdownContainer"], [data-testid="stText"], pre, code, textarea, iframe, script, style';
+// What people and models wrote is theirs; the button of a file upload says its own words as Markdown.
+const CONTENT = '[data-testid="stMarkdownContainer"]:not([data-testid="stFileUploaderDropzone"] *), [data-testid="stText"], pre, code, textarea, iframe, script, style';
 
 function rule([english, translation]) {
   const [before, name, after] = english.split(/\{(\w+)\}/);

@@ -14,6 +14,7 @@ NAVIGATION: Final = (
     ("Home.py", "nav.home", ":material/home:"),
     ("pages/1_Chat.py", "nav.chat", ":material/forum:"),
     ("pages/2_Editor.py", "nav.editor", ":material/code:"),
+    ("pages/3_Prompt_Lab.py", "nav.lab", ":material/science:"),
     ("pages/4_Settings.py", "nav.settings", ":material/settings:"),
 )
 # A file of ours: Streamlit has a named icon fetched from the internet.

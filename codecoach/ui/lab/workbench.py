@@ -1,0 +1,135 @@
+"""What stands on the bench in this browser session, kept in the store with every change, so that F5 and a crash lose nothing.
+
+Widgets hold what is typed; `take_in` reads them all, at the beginning of each script run and before anything is done, so that
+a click right after the last key acts on what was typed. Their keys carry `revision`, which grows when the sheet comes from
+elsewhere than the widgets: they are then drawn anew with it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import streamlit as st
+
+from codecoach.lab.sheet import Example, Parameters, Sheet
+from codecoach.store.templates import Draft, Template
+from codecoach.ui import models, notices
+from codecoach.ui.acting import attempt_once
+from codecoach.ui.lab import examples
+from codecoach.ui.session import language, services
+
+_KEY: Final = "lab:bench"
+_TEXTS: Final = ("text", "system", "prefill", "model_id")
+_NUMBERS: Final = ("max_tokens", "temperature", "top_p", "top_k")
+
+
+@dataclass
+class Workbench:
+    """The open sheet.
+
+    template  what it was loaded from or saved as, as this session last saw it; None for a sheet without a name
+    unsaved   True while the store's draft is older than this
+    """
+
+    owner: str
+    sheet: Sheet
+    template: Template | None = None
+    revision: int = 0
+    unsaved: bool = False
+
+    @property
+    def changed(self) -> bool:
+        """Whether it differs from its template, but for what its variables are filled with."""
+        return self.template is None or replace(self.sheet, values={}) != replace(self.template.sheet, values={})
+
+    def key(self, name: str) -> str:
+        """The key of the widget that holds the field `name`."""
+        return f"lab.{name}.{self.revision}"
+
+    def take_in(self) -> None:
+        """Read what the widgets hold; keep it where it has changed."""
+        held = st.session_state
+        # The editor holds nothing before it has reported for the first time.
+        found: dict[str, Any] = {name: text for name in _TEXTS if isinstance(text := held.get(self.key(name)), str)}
+        model_id = found.get("model_id", self.sheet.model_id)
+        kept_format = self.sheet.format if model_id == self.sheet.model_id else ""
+        found["format"] = str(held.get(self.key(f"format.{model_id}"), kept_format) or "")
+        if (style := held.get(self.key("double"))) is not None:
+            found["style"] = "double" if style else "single"
+        found["parameters"] = self._parameters()
+        found["examples"] = tuple(self._example(number) for number in range(len(self.sheet.examples)))
+        sheet = replace(self.sheet, **found)
+        values = {name: held.get(self.key(f"value.{name}"), self.sheet.values.get(name)) for name in sheet.variables}
+        kept = {name: value for name, value in self.sheet.values.items() if value}
+        sheet = replace(sheet, values=kept | {name: str(value) for name, value in values.items() if value is not None})
+        if sheet != self.sheet or self.unsaved:
+            self.sheet = sheet
+            self._keep()
+
+    def change(self, **changes: object) -> None:
+        """Change fields that widgets do not hold, or that they must be given anew."""
+        self.put(replace(self.sheet, **changes), self.template)  # type: ignore[arg-type]
+
+    def put(self, sheet: Sheet, template: Template | None) -> None:
+        """Put another sheet on the bench."""
+        self.sheet, self.template = sheet, template
+        self.revision += 1
+        self._keep()
+
+    def saved_as(self, template: Template) -> None:
+        """Note that the sheet is this template now."""
+        self.template = template
+        self._keep()
+
+    def _parameters(self) -> Parameters:
+        held, known = st.session_state, self.sheet.parameters
+        found: dict[str, Any] = {
+            name: held[key]
+            for name in _NUMBERS
+            if (key := self.key(name)) in held and (held[key] or name != "max_tokens")
+        }
+        if (lines := held.get(self.key("stop"))) is not None:
+            found["stop_sequences"] = tuple(line for line in str(lines).split("\n") if line)
+        return replace(known, **found)
+
+    def _example(self, number: int) -> Example:
+        held, known = st.session_state, self.sheet.examples[number]
+        return Example(
+            str(held.get(self.key(f"question.{number}"), known.question) or ""),
+            str(held.get(self.key(f"answer.{number}"), known.answer) or ""),
+        )
+
+    def _keep(self) -> None:
+        self.unsaved = True
+        services().templates.keep_draft(self.owner, Draft(self.sheet, self.template.id if self.template else ""))
+        self.unsaved = False
+
+
+def enter(owner: str) -> Workbench:
+    """The bench of this session, as its user left it, with what was typed since taken in."""
+    bench: Workbench | None = st.session_state.get(_KEY)
+    if bench is None or bench.owner != owner:
+        bench = _left(owner)
+        st.session_state[_KEY] = bench
+    with notices.guard():
+        bench.take_in()
+    return bench
+
+
+def act(bench: Workbench, action: Callable[..., object], *args: object) -> None:
+    """As a widget's callback: take in what was typed, then do it."""
+
+    def both() -> None:
+        bench.take_in()
+        action(*args)
+
+    attempt_once(both)
+
+
+def _left(owner: str) -> Workbench:
+    """What was left on the bench, else the first example for the user's own model."""
+    draft = services().templates.draft(owner)
+    if draft is None:
+        return Workbench(owner, replace(examples.first(language()), model_id=models.current(owner), format=""))
+    template = services().templates.get(owner, draft.template_id) if draft.template_id else None
+    return Workbench(owner, draft.sheet, template)
