@@ -11,6 +11,7 @@ from codecoach.aws.run_role import RunRole
 from codecoach.aws.simulated import SimulatedAws
 from codecoach.coach.bench import Bench
 from codecoach.coach.coach import Coach
+from codecoach.coach.copilots import Copilots
 from codecoach.coach.fix import Fixer
 from codecoach.coach.generation import Generations
 from codecoach.coach.my_aws import MyAwsGate
@@ -146,8 +147,12 @@ class Services:
         return Generations(self.model, self.conversations)
 
     @part
+    def copilots(self) -> Copilots:
+        return Copilots(self.templates)
+
+    @part
     def coach(self) -> Coach:
-        return Coach(self.conversations, self.generations, self.settings)
+        return Coach(self.conversations, self.generations, self.settings, self.copilots)
 
     @part
     def bench(self) -> Bench:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from codecoach.chat.messages import Conversation, Message, MessageState, Role
 from codecoach.coach import assistants, history
+from codecoach.coach.copilots import Copilots
 from codecoach.coach.generation import Generation, Generations
 from codecoach.coach.history import Limits
 from codecoach.coach.titles import title
@@ -37,8 +38,11 @@ class Coach:
     `ModelInputTooLong` (before anything is stored) and `StoreError`. What goes wrong at the model is found in the reply.
     """
 
-    def __init__(self, conversations: Conversations, generations: Generations, settings: Settings) -> None:
+    def __init__(
+        self, conversations: Conversations, generations: Generations, settings: Settings, copilots: Copilots
+    ) -> None:
         self._conversations = conversations
+        self._copilots = copilots
         self._generations = generations
         self._settings = settings
 
@@ -126,6 +130,9 @@ class Coach:
         return Message(message_id, Role.USER, text, datetime.now(UTC))
 
     def _system(self, conversation: Conversation, messages: tuple[Message, ...]) -> str:
+        own = self._copilots.system(conversation.owner, conversation.assistant_id)
+        if own is not None:
+            return own
         said = [message.text for message in messages if message.role is Role.USER]
         return assistants.get(conversation.assistant_id).told(said)
 

@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from codecoach.chat.messages import Conversation, Message, MessageState, Role
-from codecoach.coach import assistants
+from codecoach.coach import assistants, copilots
 from codecoach.errors import CodeCoachError
 from codecoach.ui import models, notices, reading_place, reply, sidebar
 from codecoach.ui.acting import attempt, attempt_once, attempted
@@ -47,8 +47,8 @@ def draw_header(owner: str, conversation: Conversation | None) -> None:
     """Draw which assistant and which model answer here."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if conversation:
-            assistant = assistants.get(conversation.assistant_id)
-            st.badge(t(assistant.name_key), icon=":material/smart_toy:", help=t(assistant.description_key))
+            with notices.guard():
+                _draw_assistant(owner, conversation)
         with notices.guard():
             st.page_link(
                 "pages/4_Settings.py",
@@ -58,11 +58,21 @@ def draw_header(owner: str, conversation: Conversation | None) -> None:
             )
 
 
+def _draw_assistant(owner: str, conversation: Conversation) -> None:
+    copilot = services().copilots.find(owner, conversation.assistant_id)
+    if copilot:
+        st.badge(notices.plain(copilot.name), icon=":material/smart_toy:", help=t("chat.copilot"))
+    else:
+        assistant = assistants.get(conversation.assistant_id)
+        st.badge(t(assistant.name_key), icon=":material/smart_toy:", help=t(assistant.description_key))
+
+
 def draw_empty(owner: str, conversation: Conversation | None) -> None:
     """Draw what stands where there are no messages yet: the choice of assistant, and examples to begin with."""
     st.title(t("chat.welcome"), anchor=False)
     if conversation is None:
-        _draw_assistants()
+        with notices.guard():
+            _draw_assistants(owner)
     st.caption(t("chat.try"))
     with st.container(gap="small"):
         for key, icon in _EXAMPLES.items():
@@ -76,18 +86,21 @@ def draw_empty(owner: str, conversation: Conversation | None) -> None:
             )
 
 
-def _draw_assistants() -> None:
-    known = {assistant.id: assistant for assistant in assistants.BUILT_IN}
-    st.session_state.setdefault(_ASSISTANT, assistants.DEFAULT.id)
+def _draw_assistants(owner: str) -> None:
+    known = {one.id: (t(one.name_key), t(one.description_key)) for one in assistants.BUILT_IN}
+    for copilot in services().copilots.list(owner):
+        known[copilots.assistant_id(copilot)] = (notices.plain(copilot.name), t("chat.copilot"))
+    if st.session_state.get(_ASSISTANT) not in known:
+        st.session_state[_ASSISTANT] = assistants.DEFAULT.id
     chosen = st.segmented_control(
         t("chat.assistant"),
         list(known),
-        format_func=lambda name: t(known[name].name_key),
+        format_func=lambda name: known[name][0],
         required=True,
         key=_ASSISTANT,
         persist_state="session",
     )
-    st.caption(t(known[chosen or assistants.DEFAULT.id].description_key))
+    st.caption(known[chosen or assistants.DEFAULT.id][1])
     st.space("small")
 
 

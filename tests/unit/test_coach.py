@@ -6,14 +6,17 @@ from datetime import UTC, datetime
 import pytest
 
 from codecoach.chat.messages import Conversation, Message, MessageState, Role
-from codecoach.coach import assistants, generation
+from codecoach.coach import assistants, copilots, generation
 from codecoach.coach.coach import Coach
+from codecoach.coach.copilots import Copilots
 from codecoach.coach.generation import Generation, Generations
 from codecoach.errors import InputRefused, ModelInputTooLong, ModelThrottled
+from codecoach.lab.sheet import Sheet
 from codecoach.models.port import Turn
 from codecoach.settings import Settings
 from codecoach.store.conversations import Conversations
 from codecoach.store.sqlite import SqliteTable
+from codecoach.store.templates import Template, Templates
 from tests.replies import ToldModel
 
 ANN = "ann@example.com"
@@ -41,8 +44,15 @@ def model() -> ToldModel:
 
 
 @pytest.fixture
-def coach(model, conversations) -> Coach:
-    return Coach(conversations, Generations(model, conversations), Settings())
+def templates(tmp_path, conversations) -> Iterator[Templates]:
+    table = SqliteTable(tmp_path / "codecoach.sqlite")
+    yield Templates(table)
+    table.close()
+
+
+@pytest.fixture
+def coach(model, conversations, templates) -> Coach:
+    return Coach(conversations, Generations(model, conversations), Settings(), Copilots(templates))
 
 
 def finish(model: ToldModel, running: Generation, text: str) -> Message:
@@ -70,6 +80,20 @@ def test_a_question_is_stored_and_answered_by_the_assistant(coach, model, conver
     (request,) = model.requests
     assert request.system == assistants.get("code_coach").system
     assert request.turns == (Turn(Role.USER, "List my buckets"),)
+
+
+def test_a_copilot_speaks_by_its_owners_template_as_it_is_now(coach, model, conversations, templates):
+    sheet = Sheet("Hi", "You know {topic}.", values={"topic": "S3"})
+    template = templates.save(Template("", ANN, "Storage", sheet, copilot=True))
+    talk = conversations.create(ANN, copilots.assistant_id(template))
+    finish(model, coach.ask(talk, "What is a bucket?", MODEL), "It holds objects.")
+    assert model.requests[-1].system == "You know S3."
+    stolen = conversations.create("bob@example.com", copilots.assistant_id(template))
+    finish(model, coach.ask(stolen, "What is a bucket?", MODEL), "It holds objects.")
+    assert "S3" not in model.requests[-1].system
+    templates.delete(ANN, template.id)
+    finish(model, coach.ask(talk, "And now?", MODEL), "Still.")
+    assert model.requests[-1].system == assistants.DEFAULT.system
 
 
 def test_the_next_question_is_asked_with_what_came_before(coach, model, conversation):

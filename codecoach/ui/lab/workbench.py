@@ -12,6 +12,7 @@ from typing import Any, Final
 import streamlit as st
 
 from codecoach.lab.sheet import Example, Parameters, Sheet
+from codecoach.models import payloads
 from codecoach.store.templates import Draft, Template
 from codecoach.ui import models, notices
 from codecoach.ui.acting import attempt_once
@@ -52,8 +53,7 @@ class Workbench:
         # The editor holds nothing before it has reported for the first time.
         found: dict[str, Any] = {name: text for name in _TEXTS if isinstance(text := held.get(self.key(name)), str)}
         model_id = found.get("model_id", self.sheet.model_id)
-        kept_format = self.sheet.format if model_id == self.sheet.model_id else ""
-        found["format"] = str(held.get(self.key(f"format.{model_id}"), kept_format) or "")
+        found["format"] = self._format(model_id)
         if (style := held.get(self.key("double"))) is not None:
             found["style"] = "double" if style else "single"
         found["parameters"] = self._parameters()
@@ -80,6 +80,14 @@ class Workbench:
         """Note that the sheet is this template now."""
         self.template = template
         self._keep()
+
+    def _format(self, model_id: str) -> str:
+        """The format that was chosen; the model's own stays unnamed until another one is, so that it goes with the model."""
+        kept = self.sheet.format if model_id == self.sheet.model_id else ""
+        chosen = str(st.session_state.get(self.key(f"format.{model_id}")) or "")
+        if chosen in ("", kept):
+            return kept
+        return "" if chosen == payloads.formats(model_id)[0] else chosen
 
     def _parameters(self) -> Parameters:
         held, known = st.session_state, self.sheet.parameters

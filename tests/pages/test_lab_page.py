@@ -1,0 +1,194 @@
+"""The Prompt Lab's page without a browser: what is typed is kept, what travels is shown, templates are saved and had back."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from codecoach.coach import copilots
+from codecoach.errors import InputRefused
+from codecoach.lab.sheet import Sheet
+from codecoach.local.scripted import ScriptedServer
+from codecoach.models.clients import clients
+from codecoach.models.laboratory import Laboratory
+from codecoach.services import Services
+from codecoach.settings import Settings
+from codecoach.store.templates import Draft, Template
+from codecoach.ui.lab import templates as ui
+from codecoach.ui.lab.workbench import Workbench
+from tests.bedrock import CLAUDE_2, CLAUDE_3
+from tests.pages.conftest import ROOT, open_page, texts
+
+ASK = Sheet("Say {word} in {language}.", "Be brief.", model_id=CLAUDE_3, values={"word": "cloud", "language": "French"})
+
+
+@pytest.fixture
+def bedrock() -> Iterator[ScriptedServer]:
+    with ScriptedServer() as running:
+        yield running
+
+
+@pytest.fixture
+def sid(services: Services, user: str, bedrock: ScriptedServer) -> str:
+    runtime = clients(Settings(bedrock_endpoint_url=bedrock.url)).runtime
+    services.__dict__["laboratory"] = Laboratory(runtime, first_pause_s=0.01)
+    return services.sign_ins.open(user)
+
+
+@pytest.fixture
+def bench(services: Services, user: str) -> Sheet:
+    services.templates.keep_draft(user, Draft(ASK))
+    return ASK
+
+
+def lab(sid: str, locale: str = "en-US") -> AppTest:
+    test = AppTest.from_file(str(ROOT / "Home.py"), default_timeout=60)
+    test.context = {"locale": locale}
+    test.session_state["codecoach.sid"] = sid
+    return test.switch_page("pages/3_Prompt_Lab.py").run()
+
+
+def press(test: AppTest, label: str) -> AppTest:
+    return next(button for button in test.button if button.label == label).click().run()
+
+
+def look(test: AppTest, view: str) -> AppTest:
+    test.session_state["lab:view"] = view
+    return test.run()
+
+
+def areas(test: AppTest) -> dict[str, str]:
+    return {area.label: area.value for area in test.text_area}
+
+
+def body(test: AppTest) -> dict:
+    return json.loads(next(code.value for code in test.code if code.language == "json"))
+
+
+def test_each_variable_has_an_input_in_order_and_the_prompt_is_shown_filled_in(sid, bench):
+    test = lab(sid)
+    assert not test.exception
+    assert list(areas(test))[:3] == ["System text", "word", "language"]
+    shown = [code.value for code in test.code]
+    assert shown == ["Be brief.", "Say cloud in French."]
+
+
+def test_what_is_typed_is_kept_and_what_is_missing_is_named(sid, bench, services, user):
+    test = lab(sid)
+    next(area for area in test.text_area if area.label == "word").set_value("").run()
+    assert any("word" in warning.value for warning in test.warning)
+    assert services.templates.draft(user).sheet.values == {"language": "French", "word": ""}
+    press(test, "Submit")
+    assert "Nothing was given for: word" in texts(test)
+    assert services.bench.answer(user, "prompt") is None
+
+
+def test_the_raw_request_is_what_travels_and_what_system_adds_is_shown(sid, bench, bedrock):
+    test = look(lab(sid), "request")
+    assert body(test)["system"] == "Be brief."
+    assert body(test)["messages"][0]["content"][0]["text"] == "Say cloud in French."
+    against = next(box for box in test.selectbox if box.key == "lab:against")
+    against.set_value("no_system").run()
+    assert "**+1**" in texts(test)
+    bedrock.engine.say("Nuage.")
+    press(test, "Submit")
+    assert bedrock.engine.requests[-1].system == "Be brief."
+
+
+def test_an_answer_stays_with_its_figures_and_the_raw_response(sid, bench, bedrock, services, user):
+    bedrock.engine.say("Nuage.", input_tokens=20)
+    test = press(lab(sid), "Submit")
+    assert "Nuage." in texts(test)
+    assert "20 tokens in, 1 out" in texts(test)
+    again = look(lab(sid), "response")
+    assert "Nuage." in texts(again), "after F5 too"
+    raw = [json.loads(code.value) for code in look(again, "raw").code]
+    assert raw[0]["stopReason"] == "end_turn"
+    assert raw[1]["operation"] == "InvokeModelWithResponseStream"
+
+
+def test_a_failure_says_what_to_do_and_is_no_answer(sid, bench, bedrock, services, user):
+    bedrock.engine.fail("AccessDeniedException")
+    test = press(lab(sid), "Submit")
+    assert any("may not call the model" in error.value for error in test.error)
+    assert services.bench.answer(user, "prompt").text == ""
+
+
+def test_a_retired_model_shows_its_request_and_the_nearest_living_one(sid, services, user):
+    services.templates.keep_draft(user, Draft(Sheet("Hi", model_id=CLAUDE_2)))
+    test = look(lab(sid), "request")
+    assert body(test)["prompt"] == "\n\nHuman: Hi\n\nAssistant:"
+    assert "Retired since 2025-07-21" in texts(test)
+    assert "“Human:” was missing" in texts(test)
+    instead = next(button for button in test.button if button.key == "lab:instead")
+    instead.click().run()
+    assert services.templates.draft(user).sheet.model_id == "first.model-v1"
+
+
+def test_a_template_is_saved_changed_saved_again_and_its_first_version_had_back(sid, bench, services, user):
+    test = lab(sid)
+    next(field for field in test.text_input if field.label == "Name").set_value("Words").run()
+    press(test, "Save as a new template")
+    (saved,) = services.templates.list(user)
+    assert (saved.name, saved.sheet) == ("Words", ASK)
+    next(area for area in test.text_area if area.label == "System text").set_value("Be polite.").run()
+    press(test, "Save")
+    versions = services.templates.versions(user, saved.id)
+    assert [version.sheet.system for version in versions] == ["Be polite.", "Be brief."]
+    next(box for box in test.selectbox if box.label == "Versions").set_value(1).run()
+    press(test, "Put this version on the bench")
+    assert areas(test)["System text"] == "Be brief."
+
+
+def test_a_template_becomes_a_copilot_in_chat(sid, bench, services, user):
+    template = services.templates.save(Template("", user, "Words", ASK))
+    services.templates.keep_draft(user, Draft(ASK, template.id))
+    test = lab(sid)
+    next(toggle for toggle in test.toggle if "copilot" in toggle.label).set_value(True).run()
+    assert services.templates.get(user, template.id).copilot
+    chat = open_page("1_Chat", sid)
+    assert not chat.exception
+    chat.session_state["chat:assistant"] = copilots.assistant_id(template)
+    chat.run()
+    assert "Your own copilot" in texts(chat)
+
+
+def test_templates_are_exported_and_imported_whole(services, user):
+    services.templates.save(Template("", user, "Wörter 词", ASK))
+    assert ui.imported(ui.exported(Workbench(user, ASK))) == [("Wörter 词", ASK)]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{}",
+        b"\xff",
+        b'{"kind": "other", "templates": []}',
+        b'{"kind": "codecoach-templates", "templates": [{"name": " ", "sheet": {}}]}',
+        b'{"kind": "codecoach-templates", "templates": [{"name": "x", "sheet": {"style": "triple"}}]}',
+    ],
+)
+def test_a_file_that_is_no_export_is_refused_before_anything_is_saved(data):
+    with pytest.raises(InputRefused):
+        ui.imported(data)
+
+
+def test_columns_answer_side_by_side_and_one_that_fails_leaves_the_others(sid, bench, bedrock, services, user):
+    test = lab(sid)
+    test.session_state["lab:mode"] = "compare"
+    test.run()
+    bedrock.engine.say("Nuage.")
+    bedrock.engine.fail("AccessDeniedException")
+    press(test, "Submit all")
+    assert "Nuage." in texts(test)
+    assert any("may not call the model" in error.value for error in test.error)
+    answers = sorted(services.bench.answer(user, f"column-{index}").text for index in range(2))
+    assert answers == ["", "Nuage."], "whichever was first"
+
+
+def test_the_page_speaks_chinese(sid, bench):
+    test = lab(sid, "zh-CN")
+    assert "填充结果" in str([option for group in test.get("button_group") for option in group.options])
+    assert "提交" in [button.label for button in test.button]
