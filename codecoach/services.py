@@ -12,10 +12,12 @@ from codecoach.aws.simulated import SimulatedAws
 from codecoach.coach.bench import Bench
 from codecoach.coach.coach import Coach
 from codecoach.coach.copilots import Copilots
+from codecoach.coach.evaluator import Evaluator
 from codecoach.coach.fix import Fixer
 from codecoach.coach.generation import Generations
 from codecoach.coach.my_aws import MyAwsGate
 from codecoach.coach.runs import Runs
+from codecoach.coach.trials import Trials
 from codecoach.errors import ModelNotFound
 from codecoach.models import catalogue, clients, converse, readiness
 from codecoach.models.converse import ConverseModel
@@ -29,7 +31,9 @@ from codecoach.runner.sandbox import Sandbox
 from codecoach.settings import Backend, RunnerKind, Settings
 from codecoach.store import dynamodb
 from codecoach.store.accounts import Accounts
+from codecoach.store.case_sets import CaseSets
 from codecoach.store.conversations import Conversations
+from codecoach.store.evaluations import Evaluations
 from codecoach.store.port import Table
 from codecoach.store.preferences import Preferences
 from codecoach.store.programs import Programs
@@ -159,6 +163,22 @@ class Services:
         return Bench(self.laboratory, self.generations, self.conversations)
 
     @part
+    def case_sets(self) -> CaseSets:
+        return CaseSets(self.table)
+
+    @part
+    def evaluations(self) -> Evaluations:
+        return Evaluations(self.table)
+
+    @part
+    def trials(self) -> Trials:
+        return Trials(self.laboratory, lambda: self.runner, self.simulated, self.limits, self.settings.region)
+
+    @part
+    def evaluator(self) -> Evaluator:
+        return Evaluator(self.trials, self.evaluations)
+
+    @part
     def fixer(self) -> Fixer:
         return Fixer(self.conversations, self.generations, self.settings)
 
@@ -213,7 +233,7 @@ class Services:
 
     def close(self) -> None:
         """End what runs, in the order in which the parts use one another."""
-        for name in ("generations", "runs", "runner", "simulated", "table"):
+        for name in ("generations", "evaluator", "runs", "runner", "simulated", "table"):
             close = getattr(self.__dict__.get(name), "close", None)
             try:
                 if close:

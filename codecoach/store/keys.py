@@ -18,11 +18,15 @@
     user#<username>      template#<id>                       prompt template, as it was saved last           -
     user#<username>      version#<id>#<number>               prompt template, as it was saved then           -
     user#<username>      lab-draft                           what stands on the Prompt Lab's bench           -
+    user#<username>      cases#<id>                          test cases of the Prompt Lab, and their checks   -
+    user#<username>      evaluation#<id>                     how far an evaluation has come                   -
     user#<username>      program#<id>                        what a list shows of a program of the Editor    -
     thread#<id>          message#<message id>                message of a conversation or a program          -
     thread#<id>          program                             program of the Editor, whole                    -
     thread#<id>          run#<run id>                        record of a run                                 -
     thread#<id>          ran#<message id>.<block>            this block of the message has runs, in a thread of its own   -
+    thread#<id>          plan                                evaluation: what is tried                       -
+    thread#<id>          outcome#<row>.<variant>             what came of one trial of an evaluation         -
     thread#<id>          stop#<message id>                   somebody wants this reply stopped               1 minute
     thread#<id>          gone                                it was deleted: nothing more is saved           1 day
     (any)                part#<sort of its item>#<name>      part of a text too long for its item            -
@@ -47,6 +51,10 @@ RECENT = "recent#"
 PURGE = "purge#"
 TEMPLATE = "template#"
 VERSION = "version#"
+CASES = "cases#"
+EVALUATION = "evaluation#"
+OUTCOME = "outcome#"
+PLAN = "plan"
 PROGRAM = "program#"
 SIGN_IN = "sign-in#"
 MESSAGE = "message#"
@@ -134,6 +142,24 @@ def lab_draft(owner: str) -> Key:
     return Key(user(owner), "lab-draft")
 
 
+def cases(owner: str, cases_id: str) -> Key:
+    return Key(user(owner), CASES + cases_id)
+
+
+def evaluation(owner: str, evaluation_id: str) -> Key:
+    """Evaluation ids order by time."""
+    return Key(user(owner), EVALUATION + evaluation_id)
+
+
+def plan(evaluation_id: str) -> Key:
+    return Key(thread(evaluation_id), PLAN)
+
+
+def outcome(evaluation_id: str, row: int, variant: int) -> Key:
+    """Fixed width, so that outcomes order as they are made."""
+    return Key(thread(evaluation_id), f"{OUTCOME}{row:06d}.{variant:04d}")
+
+
 def program(owner: str, program_id: str) -> Key:
     return Key(user(owner), PROGRAM + program_id)
 
@@ -143,7 +169,7 @@ def program_body(program_id: str) -> Key:
 
 
 def thread(thread_id: str) -> str:
-    """The partition of a thread: a conversation, or a program of the Editor, with its messages and runs."""
+    """The partition of a thread: a conversation, a program of the Editor, or an evaluation, with all that is in it."""
     return f"thread#{thread_id}"
 
 

@@ -22,6 +22,7 @@ from pydantic import TypeAdapter
 from codecoach.i18n import Notice
 from codecoach.store import keys
 from codecoach.store.large import LargeItems
+from codecoach.store.paging import everything
 from codecoach.store.port import Delete, Item, Json, Key, Put, Table
 from codecoach.store.purging import Purging
 
@@ -31,7 +32,6 @@ KEPT_RUNS = 30
 LISTED_OUTPUT_CHARS = 2_000
 # However a store encodes it, a piece stays under an item's 400 KB: a character takes 12 bytes at most.
 _PIECE_CHARS = 32_000
-_PAGE = 100
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -207,7 +207,7 @@ class Programs:
             if block:
                 self._table.delete(block[1])
             return
-        for item in list(self._all(keys.thread(thread), keys.RUN))[:-KEPT_RUNS]:
+        for item in list(everything(self._table, keys.thread(thread), keys.RUN))[:-KEPT_RUNS]:
             self._large.delete(item.key)
 
     def _is_gone(self, thread: str) -> bool:
@@ -251,21 +251,14 @@ class Programs:
     def _output(self, thread: str, run_id: str, name: str) -> str:
         return "".join(
             str(item.data["text"])
-            for item in self._all(keys.thread(thread), f"{keys.parts_prefix(keys.run(thread, run_id))}{name}#")
+            for item in everything(
+                self._table, keys.thread(thread), f"{keys.parts_prefix(keys.run(thread, run_id))}{name}#"
+            )
         )
 
     def _with_content(self, thread: str, run_id: str, number: int, file: ResultFile) -> ResultFile:
         item = self._table.get(_part_key(thread, run_id, "file", number))
         return file if item is None else replace(file, content=base64.b64decode(str(item.data["base64"])))
-
-    def _all(self, partition: str, sort_prefix: str) -> Iterator[Item]:
-        after = None
-        while True:
-            page = self._table.query(partition, sort_prefix, limit=_PAGE, after=after)
-            yield from page.items
-            after = page.next
-            if after is None:
-                return
 
 
 def _new_id() -> str:

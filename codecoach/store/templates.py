@@ -15,6 +15,7 @@ from codecoach.lab import sheet as sheets
 from codecoach.lab.sheet import Sheet
 from codecoach.store import keys
 from codecoach.store.large import LargeItems
+from codecoach.store.paging import everything
 from codecoach.store.port import Item, Json, Table
 from codecoach.store.records import from_time, now, to_time
 
@@ -89,7 +90,7 @@ class Templates:
 
     def list(self, owner: str) -> tuple[Template, ...]:
         """All templates of an owner, by name."""
-        found = [_to_template(owner, item) for item in self._all(owner, keys.TEMPLATE)]
+        found = [_to_template(owner, item) for item in everything(self._large, keys.user(owner), keys.TEMPLATE)]
         return tuple(sorted(found, key=lambda template: (template.name.casefold(), template.id)))
 
     def versions(self, owner: str, template_id: str) -> tuple[TemplateVersion, ...]:
@@ -99,7 +100,7 @@ class Templates:
             return ()
         found = {
             (number := int(item.key.sort.rpartition("#")[2])): _to_version(owner, item, number)
-            for item in self._all(owner, keys.template_versions(template_id))
+            for item in everything(self._large, keys.user(owner), keys.template_versions(template_id))
         }
         found[newest.version] = TemplateVersion(newest.version, newest.name, newest.sheet, newest.updated_at)
         return tuple(found[number] for number in sorted(found, reverse=True))
@@ -119,7 +120,7 @@ class Templates:
     def delete(self, owner: str, template_id: str) -> None:
         """Delete a template with all its versions; deleting what is not there is no error."""
         self._large.delete(keys.template(owner, template_id))
-        for item in self._all(owner, keys.template_versions(template_id)):
+        for item in everything(self._large, keys.user(owner), keys.template_versions(template_id)):
             self._large.delete(item.key)
 
     def draft(self, owner: str) -> Draft | None:
@@ -139,16 +140,6 @@ class Templates:
         if template is None:
             raise InputRefused("no_such_template")
         return template
-
-    def _all(self, owner: str, prefix: str) -> tuple[Item, ...]:
-        found: tuple[Item, ...] = ()
-        after: str | None = None
-        while True:
-            page = self._large.query(keys.user(owner), prefix, after=after)
-            found += tuple(page.items)
-            after = page.next
-            if after is None:
-                return found
 
 
 def _text(sheet: Sheet) -> str:
