@@ -4,27 +4,24 @@ Modules are imported where they are used: a command starts in a fraction of the 
 """
 
 import json
-import locale
 import logging
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from codecoach import settings as settings_module
+from codecoach.cli_lab import lab
+from codecoach.console import OURS_FAILED, language, loaded, say, told, told_as
 from codecoach.errors import CodeCoachError
-from codecoach.i18n import Language, Notice, tell, text
 from codecoach.runner.credentials import AwsMode
 from codecoach.runner.port import Runtime
-from codecoach.settings import RunnerKind, Settings
+from codecoach.settings import RunnerKind
 
 if TYPE_CHECKING:
-    from codecoach.lab.sheet import Parameters
-    from codecoach.models.payloads import Payload
     from codecoach.ui.administration import Administration
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -32,42 +29,7 @@ runtimes = typer.Typer()
 app.add_typer(runtimes, name="runtimes")
 user = typer.Typer(no_args_is_help=True, help="Accounts.")
 app.add_typer(user, name="user")
-lab = typer.Typer(no_args_is_help=True, help="Prompts: what travels, and what comes back.")
 app.add_typer(lab, name="lab")
-
-OURS_FAILED = 3
-"""Exit code for a fault of ours; 2 is the command line's own; a program's own code passes through `run`."""
-
-
-def language() -> Language:
-    return Language.from_locale(os.environ.get("LC_ALL") or os.environ.get("LANG") or locale.getlocale()[0])
-
-
-def say(key: str, /, **values: object) -> None:
-    print(text(language(), key, **values), flush=True)
-
-
-def told_as(notice: Notice) -> str:
-    return tell(language(), notice)
-
-
-def fail(error: CodeCoachError) -> NoReturn:
-    print(f"{told_as(error.what)}\n{told_as(error.hint)}", file=sys.stderr)
-    raise typer.Exit(OURS_FAILED)
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """Our errors end the command with what happened and what to do, never with a stack trace."""
-    try:
-        yield
-    except CodeCoachError as error:
-        fail(error)
-
-
-def loaded() -> Settings:
-    with told():
-        return settings_module.load()
 
 
 @app.command(help="Start CodeCoach on this machine; Ctrl-C stops all of it.")
@@ -232,100 +194,6 @@ def user_my_aws(email: str, allow: Annotated[bool, typer.Option("--allow/--refus
     with told(), administration() as accounts:
         accounts.allow_my_aws(email, allow)
         say("cli.user.my_aws_allowed" if allow else "cli.user.my_aws_refused", user=email)
-
-
-_Template = Annotated[Path, typer.Argument(help="A text file with {variables}; - reads standard input.")]
-_Model = Annotated[str, typer.Option("--model", help="Model id or inference profile id.")]
-_Format = Annotated[str, typer.Option("--format", help="claude_messages, claude_text, mistral_text or converse.")]
-_System = Annotated[str, typer.Option(help="The system text; may hold variables.")]
-_Prefill = Annotated[str, typer.Option(help="What the reply begins with.")]
-_Var = Annotated[list[str] | None, typer.Option(help="name=value of a variable; repeat for more.")]
-_Double = Annotated[bool, typer.Option("--double-braces", help="Variables are written {{name}}.")]
-_MaxTokens = Annotated[int, typer.Option(min=1, help="Longest reply, in tokens.")]
-_Temperature = Annotated[float | None, typer.Option(min=0, max=1)]
-_TopP = Annotated[float | None, typer.Option(min=0, max=1)]
-_TopK = Annotated[int | None, typer.Option(min=0)]
-_Stop = Annotated[list[str] | None, typer.Option(help="Text at which the reply ends; repeat for more.")]
-
-
-@lab.command("payload", help="Print the operation and the body that would leave, as JSON. Nothing is sent.")
-def lab_payload(
-    template: _Template,
-    model: _Model,
-    format_id: _Format = "",
-    system: _System = "",
-    prefill: _Prefill = "",
-    var: _Var = None,
-    double_braces: _Double = False,
-    max_tokens: _MaxTokens = 1024,
-    temperature: _Temperature = None,
-    top_p: _TopP = None,
-    top_k: _TopK = None,
-    stop: _Stop = None,
-) -> None:
-    from codecoach.lab.sheet import Parameters
-
-    parameters = Parameters(max_tokens, temperature, top_p, top_k, tuple(stop or ()))
-    sent = _payload(template, model, format_id, system, prefill, var, double_braces, parameters)
-    print(json.dumps(sent.json(), ensure_ascii=False, indent=2))
-
-
-@lab.command("run", help="Send the prompt; the answer streams to standard output.")
-def lab_run(
-    template: _Template,
-    model: _Model = "",
-    format_id: _Format = "",
-    system: _System = "",
-    prefill: _Prefill = "",
-    var: _Var = None,
-    double_braces: _Double = False,
-    max_tokens: _MaxTokens = 1024,
-    temperature: _Temperature = None,
-    top_p: _TopP = None,
-    top_k: _TopK = None,
-    stop: _Stop = None,
-) -> None:
-    from codecoach.lab.sheet import Parameters
-    from codecoach.local.lab import answer
-    from codecoach.models.catalogue import LOCAL_MODEL
-    from codecoach.models.port import Waiting
-
-    parameters = Parameters(max_tokens, temperature, top_p, top_k, tuple(stop or ()))
-    sent = _payload(template, model or LOCAL_MODEL, format_id, system, prefill, var, double_braces, parameters)
-    with told():
-        for event in answer(loaded(), sent):
-            if isinstance(event, Waiting):
-                words = text(language(), "chat.throttled", seconds=int(event.seconds) + 1, attempt=event.attempt)
-                print(f"\r{words}", end="" if event.seconds > 1 else "\n", file=sys.stderr, flush=True)
-            else:
-                print(event.text, end="", flush=True)
-    print()
-
-
-def _payload(
-    template: Path,
-    model: str,
-    format_id: str,
-    system: str,
-    prefill: str,
-    var: list[str] | None,
-    double_braces: bool,
-    parameters: "Parameters",
-) -> "Payload":
-    """The request that the options make; what was changed on the way is told on standard error. Bad input exits with 2."""
-    from codecoach.errors import InputRefused
-    from codecoach.local.lab import Wanted, payload
-
-    style = "double" if double_braces else "single"
-    wanted = Wanted(template, model, format_id, system, prefill, tuple(var or ()), style, parameters)  # type: ignore[arg-type]
-    try:
-        sent = payload(wanted)
-    except InputRefused as error:
-        print(f"{told_as(error.what)}\n{told_as(error.hint)}", file=sys.stderr)
-        raise typer.Exit(2) from error
-    for note in sent.notes:
-        print(told_as(note), file=sys.stderr)
-    return sent
 
 
 def main() -> None:

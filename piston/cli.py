@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from codecoach.cli import loaded, say
+from codecoach.console import loaded, say
 from codecoach.runner.installed import PACKAGES
 from piston import build as building
 from piston import cli_engine, cli_sharing

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from codecoach.cli import loaded, say, told_as
+from codecoach.console import loaded, say, told_as
 from piston.console import AsJson, DryRun, print_json, told
 from piston.engine import Done, Engine
 from piston.errors import IndexDown

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from codecoach.cli import language, say, told_as
+from codecoach.console import language, say, told_as
 from codecoach.i18n import text
 from piston import index as indexes
 from piston import mirror as mirroring

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from codecoach.cli import OURS_FAILED, fail, say, told_as
+from codecoach.console import OURS_FAILED, fail, say, told_as
 from codecoach.errors import CodeCoachError
 from piston.errors import ToolkitError
 from piston.index import Entry

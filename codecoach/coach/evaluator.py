@@ -21,7 +21,7 @@ from codecoach.coach.trials import Trials, most_dollars
 from codecoach.errors import InputRefused, StoreError, VersionConflict
 from codecoach.lab.evaluation import MAX_TRIALS, EvaluationState, Outcome, Plan
 from codecoach.models import payloads
-from codecoach.store.evaluations import Evaluation
+from codecoach.store.evaluations import Evaluation, Evaluations
 
 # Trials at the same time: as much as an account's quotas bear, without hurry.
 AT_ONCE: Final = 4
@@ -35,24 +35,14 @@ KEPT: Final = 20
 log = logging.getLogger(__name__)
 
 
-class EvaluationStore(Protocol):
-    """What an evaluation asks of the store (`store.evaluations.Evaluations` answers it)."""
+class Keeps(Protocol):
+    """Where an evaluation that is being made is kept (`store.evaluations.Evaluations`, or a file)."""
 
-    def create(self, owner: str, name: str, plan: Plan) -> Evaluation: ...
+    def save(self, evaluation: Evaluation, /) -> Evaluation: ...
 
-    def save(self, evaluation: Evaluation) -> Evaluation: ...
+    def add(self, evaluation: Evaluation, outcome: Outcome, /) -> None: ...
 
-    def plan(self, evaluation: Evaluation) -> Plan: ...
-
-    def add(self, evaluation: Evaluation, outcome: Outcome) -> None: ...
-
-    def outcomes(self, evaluation: Evaluation) -> tuple[Outcome, ...]: ...
-
-    def request_stop(self, evaluation_id: str) -> None: ...
-
-    def stop_requested(self, evaluation_id: str) -> bool: ...
-
-    def clear_stop(self, evaluation_id: str) -> None: ...
+    def stop_requested(self, evaluation_id: str, /) -> bool: ...
 
 
 class EvaluationJob:
@@ -62,9 +52,7 @@ class EvaluationJob:
     unsaved  why what came last could not be stored, or None; it is tried again
     """
 
-    def __init__(
-        self, trials: Trials, store: EvaluationStore, head: Evaluation, plan: Plan, outcomes: Iterable[Outcome]
-    ) -> None:
+    def __init__(self, trials: Trials, store: Keeps, head: Evaluation, plan: Plan, outcomes: Iterable[Outcome]) -> None:
         self.plan = plan
         self.version = 0
         self.unsaved: StoreError | None = None
@@ -244,7 +232,7 @@ _registry = threading.Lock()
 class Evaluator:
     """The evaluations that this process makes."""
 
-    def __init__(self, trials: Trials, store: EvaluationStore) -> None:
+    def __init__(self, trials: Trials, store: Evaluations) -> None:
         self._trials = trials
         self._store = store
 

@@ -17,7 +17,15 @@ LAYERS = (
     ("codecoach.aws",),
     ("codecoach.coach",),
     ("codecoach.services",),
-    ("codecoach.ui", "codecoach.local", "codecoach.health", "codecoach.cli", "codecoach.__main__"),
+    (
+        "codecoach.ui",
+        "codecoach.local",
+        "codecoach.health",
+        "codecoach.console",
+        "codecoach.cli",
+        "codecoach.cli_lab",
+        "codecoach.__main__",
+    ),
     ("piston",),
     ("pages", "Home"),
 )
