@@ -4,7 +4,7 @@ import streamlit as st
 
 from codecoach.chat.messages import MessageState
 from codecoach.ui import acting, icon_only, notices, page
-from codecoach.ui.lab import answer, compare, prompt, templates, workbench
+from codecoach.ui.lab import answer, cases, compare, evaluation, modes, prompt, templates, workbench
 from codecoach.ui.live import Following
 from codecoach.ui.session import services
 
@@ -14,7 +14,7 @@ following = Following()
 bench = workbench.enter(account.username)
 icon_only.draw_style()
 templates.draw_list(bench)
-mode = compare.draw_mode()
+mode = modes.draw()
 with notices.guard():
     templates.draw_bar(bench)
 acting.show_problem()
@@ -35,9 +35,13 @@ if mode == "prompt":
         prompt.draw_keys(bench, images)
         with right, notices.guard():
             answer.draw(bench, following, images, last)
-else:
+elif mode == "compare":
     with notices.guard():
         compare.draw(bench, following)
+else:
+    with notices.guard():
+        case_set = cases.draw(bench)
+        evaluation.draw(bench, case_set, following)
 
 if not templates.draw_dialog(bench):
     with notices.guard():

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final, Protocol
 
+from codecoach.chat.messages import MessageState
 from codecoach.coach.spending import Spending
 from codecoach.coach.stopping import Stop
 from codecoach.coach.trials import Trials, most_dollars
@@ -97,7 +98,11 @@ class EvaluationJob:
     def head(self) -> Evaluation:
         """How far it has come."""
         with self._changed:
-            made = [outcome for place, outcome in self._outcomes.items() if place not in self._again]
+            made = [
+                outcome
+                for place, outcome in self._outcomes.items()
+                if place not in self._again and outcome.state is not MessageState.STOPPED
+            ]
             passed = sum(outcome.passed is True for outcome in made)
             return replace(self._head, done=len(made), passed=passed, dollars=self._spending.spent)
 

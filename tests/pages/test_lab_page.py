@@ -1,20 +1,31 @@
 """The Prompt Lab's page without a browser: what is typed is kept, what travels is shown, templates are saved and had back."""
 
 import json
+import re
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from codecoach.coach import copilots
+from codecoach import i18n
+from codecoach.chat.messages import MessageState, Usage
+from codecoach.coach import copilots, matching, trial_programs
 from codecoach.errors import InputRefused
+from codecoach.i18n import Language, Notice
+from codecoach.lab.cases import Cases, Check, CheckKind
+from codecoach.lab.evaluation import EvaluationState, Outcome, Plan, Variant, Verdict
 from codecoach.lab.sheet import Sheet
-from codecoach.local.scripted import ScriptedServer
+from codecoach.local.scripted import Reply, Rule, Script, ScriptedServer
 from codecoach.models.clients import clients
 from codecoach.models.laboratory import Laboratory
 from codecoach.services import Services
 from codecoach.settings import Settings
+from codecoach.store.case_sets import CaseSet
 from codecoach.store.templates import Draft, Template
+from codecoach.ui.lab import outcomes
 from codecoach.ui.lab import templates as ui
 from codecoach.ui.lab.workbench import Workbench
 from tests.bedrock import CLAUDE_2, CLAUDE_3
@@ -192,3 +203,120 @@ def test_the_page_speaks_chinese(sid, bench):
     test = lab(sid, "zh-CN")
     assert "填充结果" in str([option for group in test.get("button_group") for option in group.options])
     assert "提交" in [button.label for button in test.button]
+
+
+CASES = Cases(
+    ("word", "language", "expected"),
+    (("cloud", "French", "nuage"), ("sun", "German", "Sonne"), ("", "", "")),
+    (Check("contains"),),
+)
+SAID = Script(
+    (Rule("cloud", Reply("un nuage", input_tokens=10, output_tokens=5)), Rule("sun", Reply("la luna"))), Reply("?")
+)
+
+
+@pytest.fixture
+def case_set(services: Services, user: str, bedrock: ScriptedServer) -> CaseSet:
+    bedrock.engine.follow(SAID)
+    return services.case_sets.save(CaseSet("", user, "Words", CASES))
+
+
+def on_test_set(sid: str) -> AppTest:
+    test = lab(sid)
+    test.session_state["lab:mode"] = "test"
+    return test.run()
+
+
+def test_a_test_set_is_tried_and_its_results_stay(sid, bench, case_set, services, user):
+    test = on_test_set(sid)
+    assert not test.exception
+    press(test, "Run 2 trials")
+    assert not test.exception
+    (head,) = services.evaluations.list(user)
+    assert (head.name, head.state, head.done, head.passed) == ("Words", EvaluationState.COMPLETE, 2, 1)
+    again = on_test_set(sid)
+    assert "2 of 2 tried · 1 passed" in texts(again)
+    _rows, summary, matrix = (frame.value for frame in again.dataframe)
+    assert list(summary["passed"]) == ["1/2"]
+    assert [cell[0] for cell in matrix.iloc[:, -1]] == ["✓", "✗"]
+    assert [code.value for code in again.code if code.language == "markdown"] == ["un nuage"]
+    next(box for box in again.selectbox if box.label == "Case").set_value(1).run()
+    assert [code.value for code in again.code if code.language == "markdown"] == ["la luna"]
+
+
+def test_prompts_and_models_are_tried_together_and_versions_too(sid, case_set, services, user):
+    template = services.templates.save(Template("", user, "Words", ASK))
+    services.templates.save(replace(template, sheet=replace(ASK, system="")))
+    services.templates.keep_draft(user, Draft(ASK, template.id))
+    test = on_test_set(sid)
+    prompts, models = test.multiselect
+    assert "Words, version 1" in prompts.options
+    prompts.set_value(["", f"{template.id}.2"])
+    models.set_value([CLAUDE_3, CLAUDE_2]).run()
+    press(test, "Run 8 trials")
+    (head,) = services.evaluations.list(user)
+    plan = services.evaluations.plan(head)
+    assert [(one.sheet.model_id, one.sheet.system) for one in plan.variants] == [
+        *((CLAUDE_3, "Be brief."), (CLAUDE_2, "Be brief.")),
+        *((CLAUDE_3, ""), (CLAUDE_2, "")),
+    ]
+    assert head.done == head.total == 8
+
+
+def test_what_cannot_be_tried_says_why_and_costs_nothing(sid, bench, services, user, bedrock):
+    test = on_test_set(sid)
+    press(test, "Run 0 trials")
+    assert "The test set has no rows." in texts(test)
+    assert services.evaluations.list(user) == ()
+    assert bedrock.engine.requests == []
+
+
+def test_a_failed_call_can_be_made_again(sid, bench, case_set, services, user, bedrock):
+    bedrock.engine.fail("AccessDeniedException")
+    test = press(on_test_set(sid), "Run 2 trials")
+    (head,) = services.evaluations.list(user)
+    assert [outcome.made for outcome in services.evaluations.outcomes(head)].count(False) == 1
+    press(test, "Go on")
+    assert all(outcome.made for outcome in services.evaluations.outcomes(head))
+    assert not [button for button in on_test_set(sid).button if button.label == "Go on"]
+
+
+def test_checks_are_kept_and_each_kind_says_what_it_expects(sid, bench, case_set, services, user):
+    test = on_test_set(sid)
+    checks = next(group for group in test.get("button_group") if group.label == "An answer passes if")
+    checks.set_value(["contains", "regex", "json_schema", "judge", "code"]).run()
+    assert not test.exception
+    (kept,) = services.case_sets.list(user)
+    assert [check.kind for check in kept.cases.checks] == ["contains", "regex", "json_schema", "judge", "code"]
+    assert kept.cases.checks[3].model_id == CLAUDE_3
+    next(area for area in test.text_area if area.label.startswith("This pattern")).set_value("^un").run()
+    assert services.case_sets.list(user)[0].cases.checks[1] == Check("regex", "^un")
+
+
+def test_two_windows_do_not_overwrite_one_another(sid, bench, case_set, services, user):
+    first, second = on_test_set(sid), on_test_set(sid)
+    next(area for area in first.text_area if area.label == "It contains").set_value("one").run()
+    next(area for area in second.text_area if area.label == "It contains").set_value("two").run()
+    assert "changed in another window" in texts(second)
+    kept = {one.name: one.cases.checks[0].expected for one in services.case_sets.list(user)}
+    assert kept == {"Words": "one", "Copy of Words": "two"}
+
+
+def test_all_results_are_exported_and_no_answer_is_a_formula():
+    plan = Plan(CASES, (Variant("v", ASK),))
+    verdict = Verdict("json_schema", False, Notice("lab.verdict.no_json"))
+    outcome = Outcome(0, 0, "=1+1", MessageState.COMPLETE, (verdict,), Usage(3, 4), 0.5, 1.0, 2.0, "end_turn")
+    head, line = outcomes.exported(plan, (outcome,)).decode().splitlines()
+    assert head.startswith("row,word,language,expected,variant,model,state,passed")
+    assert line.startswith(f"1,cloud,French,nuage,v,{CLAUDE_3},complete,False,json_schema: ")
+    assert ",'=1+1,3,4,0.5,1.0,2.0,end_turn" in line
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_every_way_to_check_has_its_words(language):
+    known = i18n.table(language)
+    for kind in get_args(CheckKind):
+        assert {f"lab.check_{kind}", f"lab.expected.{kind}"} <= known.keys()
+    source = Path(matching.__file__).read_text("utf-8") + Path(trial_programs.__file__).read_text("utf-8")
+    said = set(re.findall(r'Match\([^,]+, "(\w+)"', source)) | {"judge_unclear", "no_program", "printed_otherwise"}
+    assert {f"lab.verdict.{key}" for key in said} == {key for key in known if key.startswith("lab.verdict.")}

@@ -27,7 +27,7 @@ _VIEW_LABELS: Final = {
     "response": "lab.view_response",
     "raw": "lab.view_raw",
 }
-_STATES: Final = {
+STATES: Final = {
     MessageState.STOPPED: ("chat.stopped", ":material/stop_circle:", "gray"),
     MessageState.INTERRUPTED: ("chat.interrupted", ":material/link_off:", "orange"),
     MessageState.FAILED: ("chat.failed", ":material/error:", "red"),
@@ -161,8 +161,8 @@ def draw_figures(message: Message) -> None:
         notices.show_failure(message.error.what, message.error.hint, message.error.reference)
     elif not message.text.strip():
         st.caption(t("chat.empty_reply"))
-    if message.state in _STATES:
-        label, icon, colour = _STATES[message.state]
+    if message.state in STATES:
+        label, icon, colour = STATES[message.state]
         st.badge(t(label), icon=icon, color=colour)  # type: ignore[arg-type]
     st.caption(" · ".join(_figures(message)))
 

@@ -16,27 +16,8 @@ from codecoach.ui.lab.workbench import Workbench, act
 from codecoach.ui.live import Following
 from codecoach.ui.session import services, t
 
-_MODES: Final = {"prompt": "lab.mode_prompt", "compare": "lab.mode_compare"}
-_MODE: Final = "lab:mode"
 _COUNT: Final = "lab:columns"
 _BENCH: Final = ""
-
-
-def draw_mode() -> str:
-    """Draw the choice of what is done here; returns it."""
-    return (
-        st.segmented_control(
-            t("lab.mode"),
-            list(_MODES),
-            default="prompt",
-            format_func=lambda mode: t(_MODES[mode]),
-            required=True,
-            key=_MODE,
-            label_visibility="collapsed",
-            persist_state="session",
-        )
-        or "prompt"
-    )
 
 
 def draw(bench: Workbench, following: Following) -> None:
