@@ -249,14 +249,16 @@ def _cli(payload: Payload, body: dict[str, Any]) -> str:
     if payload.operation == "Converse":
         given = _json({"modelId": payload.model_id, **body})
         return (
-            "aws bedrock-runtime converse --query 'output.message.content[].text' --output text \\\n"
-            f"  --cli-input-json file:///dev/stdin <<'JSON'\n{given}\nJSON\n"
+            f"cat > request.json <<'JSON'\n{given}\nJSON\n"
+            "aws bedrock-runtime converse --cli-input-json file://request.json \\\n"
+            "  --query 'output.message.content[].text' --output text\n"
         )
     path = ".".join(str(step) for step in _ANSWERS[payload.format]).replace(".0.", "[0].")
     return (
+        f"cat > request.json <<'JSON'\n{_json(body)}\nJSON\n"
         f"aws bedrock-runtime invoke-model --model-id '{payload.model_id}' \\\n"
-        "  --content-type application/json --body fileb:///dev/stdin answer.json > /dev/null <<'JSON'\n"
-        f"{_json(body)}\nJSON\njq -r '.{path}' answer.json\n"
+        "  --content-type application/json --body fileb://request.json answer.json > /dev/null\n"
+        f"jq -r '.{path}' answer.json\n"
     )
 
 

@@ -139,6 +139,12 @@ def sign_in(page: Page, username: str, password: str = PASSWORD) -> None:
     wait_for_cookie(page, present=True)
 
 
+def enter_editor(page: Page) -> None:
+    """Put the cursor into the code editor, once what makes Ctrl+Enter run stands beside it: on a busy machine that takes a while."""
+    page.wait_for_function("() => document.querySelector('.st-key-code-editor iframe')?.contentWindow?.codecoach")
+    page.frame_locator(".st-key-code-editor iframe").locator(".ace_content").first.click()
+
+
 def session_cookie(context: BrowserContext) -> dict | None:
     return next((cookie for cookie in context.cookies() if cookie["name"] == COOKIE), None)
 

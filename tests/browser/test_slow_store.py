@@ -11,7 +11,7 @@ from codecoach.runner import packages
 from codecoach.services import DATABASE
 from codecoach.settings import Settings
 
-from .conftest import RunningApp, sign_in
+from .conftest import RunningApp, enter_editor, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -33,8 +33,7 @@ def test_a_program_runs_though_more_is_typed_before_it_could_be_saved(app: Runni
     sign_in(page, "slow@example.com")
     main = page.get_by_test_id("stMain")
     main.get_by_role("button", name="Python").click()
-    editor = page.frame_locator(".st-key-code-editor iframe").locator(".ace_content").first
-    editor.click()
+    enter_editor(page)
     with slow(app):
         page.keyboard.press("Control+A")
         page.keyboard.type("print('one', 'thing')")
@@ -47,4 +46,6 @@ def test_a_program_runs_though_more_is_typed_before_it_could_be_saved(app: Runni
     expect(main.get_by_text("changed in another window")).to_have_count(0)
     page.reload()
     expect(main.get_by_text("one thing")).to_be_visible()
-    expect(editor).to_contain_text("# and another")
+    expect(page.frame_locator(".st-key-code-editor iframe").locator(".ace_content").first).to_contain_text(
+        "# and another"
+    )

@@ -12,7 +12,7 @@ from codecoach.local.scripted import ScriptedServer
 from codecoach.runner.sandbox import Sandbox
 from codecoach.settings import Settings
 
-from .conftest import PASSWORD, RunningApp, sign_in, start_app, stop_app
+from .conftest import PASSWORD, RunningApp, enter_editor, sign_in, start_app, stop_app
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -63,7 +63,7 @@ def code(page: Page) -> FrameLocator:
 
 
 def type_at_end(page: Page, text: str) -> None:
-    code(page).locator(".ace_content").first.click()
+    enter_editor(page)
     page.keyboard.press("Control+End")
     page.keyboard.type(text)
 

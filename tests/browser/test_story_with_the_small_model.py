@@ -27,7 +27,7 @@ from codecoach.settings import Settings
 from codecoach.store.conversations import Conversations
 from codecoach.store.sqlite import SqliteTable
 
-from .conftest import RunningApp, sign_in, start_app, stop_app
+from .conftest import RunningApp, enter_editor, sign_in, start_app, stop_app
 
 # Seconds are of a machine that is many times slower than ours and does something else as well.
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800)]
@@ -140,7 +140,7 @@ def walk(app: RunningApp, page: Page, username: str) -> None:
     expect(page).to_have_url(re.compile("/Editor"))
 
     expect(main.get_by_text("Run the program to see its output here.")).to_be_visible()
-    page.frame_locator(".st-key-code-editor iframe").locator(".ace_content").first.click()
+    enter_editor(page)
     page.keyboard.press("Control+A")
     page.keyboard.type(BROKEN)
     page.keyboard.press("Control+Enter")
