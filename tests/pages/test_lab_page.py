@@ -65,8 +65,8 @@ def press(test: AppTest, label: str) -> AppTest:
 
 
 def look(test: AppTest, view: str) -> AppTest:
-    test.session_state["lab:view"] = view
-    return test.run()
+    views = next(group for group in test.get("button_group") if group.label == "What to look at")
+    return views.set_value(view).run()
 
 
 def areas(test: AppTest) -> dict[str, str]:

@@ -14,13 +14,13 @@ from codecoach.models.payloads import Image, Payload
 from codecoach.store import keys
 from codecoach.ui import diff, notices, reply
 from codecoach.ui.lab import export
-from codecoach.ui.lab.prompt import PLACE, VIEW, format_label
-from codecoach.ui.lab.workbench import Workbench
+from codecoach.ui.lab.prompt import PLACE, format_label
+from codecoach.ui.lab.workbench import View, Workbench
 from codecoach.ui.live import Following
 from codecoach.ui.reply import LiveReply, Surroundings
 from codecoach.ui.session import services, t
 
-_VIEWS: Final = ("rendered", "request", "response", "raw")
+_VIEWS: Final[tuple[View, ...]] = ("rendered", "request", "response", "raw")
 _VIEW_LABELS: Final = {
     "rendered": "lab.view_rendered",
     "request": "lab.view_request",
@@ -37,20 +37,25 @@ _NOTHING: Final = "–"
 
 def draw(bench: Workbench, following: Following, images: tuple[Image, ...], message: Message | None) -> None:
     """Draw what was chosen to be looked at."""
-    st.session_state.setdefault(VIEW, "rendered")
     view = st.segmented_control(
         t("lab.view"),
         _VIEWS,
+        default=bench.view,
         format_func=lambda known: t(_VIEW_LABELS[known]),
         required=True,
-        key=VIEW,
+        key=f"lab:view.{bench.view_turn}",
         label_visibility="collapsed",
-        persist_state="session",
     )
-    if view == "response":
+    bench.view = view or bench.view
+    with st.empty().container():  # at once: what was looked at before would stay below an answer until it is whole
+        _draw_view(bench, following, images, message)
+
+
+def _draw_view(bench: Workbench, following: Following, images: tuple[Image, ...], message: Message | None) -> None:
+    if bench.view == "response":
         _draw_response(bench.owner, PLACE, message, following)
         return
-    if view == "raw":
+    if bench.view == "raw":
         _draw_raw(message)
         return
     try:
@@ -59,7 +64,7 @@ def draw(bench: Workbench, following: Following, images: tuple[Image, ...], mess
         st.info(f"{notices.told(error.what)}  \n{notices.told(error.hint)}", icon=":material/edit_note:")
         return
     _draw_gaps(bench.sheet)
-    if view == "rendered":
+    if bench.view == "rendered":
         _draw_rendered(payload)
         draw_notes(payload)
     else:

@@ -8,7 +8,7 @@ import streamlit as st
 from codecoach.chat.messages import Message, MessageState
 from codecoach.errors import CodeCoachError, InputRefused
 from codecoach.lab.sheet import Sheet
-from codecoach.models import payloads
+from codecoach.models import catalogue, payloads
 from codecoach.ui import notices
 from codecoach.ui.acting import attempt
 from codecoach.ui.lab import answer, prompt
@@ -78,9 +78,12 @@ def _draw_source(bench: Workbench, index: int, sheets: dict[str, tuple[str, Shee
 
 
 def _first(bench: Workbench, ids: list[str], index: int) -> int:
-    """The bench's own model first, beside it those that come next in the list."""
-    own = ids.index(bench.sheet.model_id) if bench.sheet.model_id in ids else 0
-    return (own + index) % len(ids)
+    """The bench's own model first, beside it other models as the list has them: not the same by another profile."""
+    others: dict[str, str] = {}
+    for model_id in (bench.sheet.model_id, *ids):
+        if model_id in ids:
+            others.setdefault(catalogue.base_id(model_id), model_id)
+    return ids.index(list(others.values())[index]) if index < len(others) else 0
 
 
 def _sheet(bench: Workbench, index: int, sheets: dict[str, tuple[str, Sheet]]) -> Sheet:
@@ -114,15 +117,17 @@ def _draw_buttons(bench: Workbench, number: int, writing: bool) -> None:
             args=(_stop_all, bench, number),
         )
         return
-    st.button(
-        t("lab.submit_all"),
-        key="lab:submit_all",
-        type="primary",
-        icon=":material/send:",
-        shortcut="Ctrl+Enter",
-        on_click=act,
-        args=(bench, _submit_all, bench, number),
-    )
+    # In a container: a button that took the place of another would leave it, greyed, until the answers are whole.
+    with st.container():
+        st.button(
+            t("lab.submit_all"),
+            key="lab:submit_all",
+            type="primary",
+            icon=":material/send:",
+            shortcut="Ctrl+Enter",
+            on_click=act,
+            args=(bench, _submit_all, bench, number),
+        )
 
 
 def _submit_all(bench: Workbench, number: int) -> None:

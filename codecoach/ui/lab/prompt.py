@@ -14,7 +14,6 @@ from codecoach.ui.lab.workbench import Workbench, act
 from codecoach.ui.session import services, t
 
 PLACE: Final = "prompt"
-VIEW: Final = "lab:view"
 _FORMATS: Final = {
     "claude_messages": "lab.format_claude_messages",
     "claude_text": "lab.format_claude_text",
@@ -104,7 +103,7 @@ def _callable() -> list[str]:
 def draw_texts(bench: Workbench) -> None:
     """Draw system text and prompt."""
     sheet = bench.sheet
-    st.text_area(t("lab.system"), value=sheet.system, key=bench.key("system"), height=80, help=t("lab.system_help"))
+    st.text_area(t("lab.system"), value=sheet.system, key=bench.key("system"), height=104, help=t("lab.system_help"))
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown(f":small[{t('lab.prompt')}]", width="content", help=t("lab.prompt_help"))
         st.toggle(t("lab.double"), value=sheet.style == "double", key=bench.key("double"), help=t("lab.double_help"))
@@ -114,11 +113,14 @@ def draw_texts(bench: Workbench) -> None:
 def draw_variables(bench: Workbench) -> None:
     """Draw an input for each variable, in order of appearance."""
     for name in bench.sheet.variables:
-        st.text_area(
-            notices.plain(name), value=bench.sheet.values.get(name, ""), key=bench.key(f"value.{name}"), height=68
-        )
+        st.text_area(_label(name), value=bench.sheet.values.get(name, ""), key=bench.key(f"value.{name}"), height=68)
     if not bench.sheet.variables:
         st.caption(t("lab.no_variables"))
+
+
+def _label(name: str) -> str:
+    """A variable's name as a label. It is Markdown, but is read aloud as it is written: escaped only where it must be."""
+    return notices.plain(name) if name.startswith("_") else name
 
 
 def draw_more(bench: Workbench) -> None:
@@ -290,4 +292,4 @@ def submit(bench: Workbench, images: tuple[Image, ...]) -> None:
     if missing:
         raise InputRefused("lab_unfilled", names=", ".join(missing))
     services().bench.submit(bench.owner, PLACE, payloads.build(bench.sheet.filled(), images))
-    st.session_state[VIEW] = "response"
+    bench.look_at("response")

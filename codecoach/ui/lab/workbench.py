@@ -7,7 +7,7 @@ elsewhere than the widgets: they are then drawn anew with it.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import streamlit as st
 
@@ -18,6 +18,8 @@ from codecoach.ui import models, notices
 from codecoach.ui.acting import attempt_once
 from codecoach.ui.lab import examples
 from codecoach.ui.session import language, services
+
+View = Literal["rendered", "request", "response", "raw"]
 
 _KEY: Final = "lab:bench"
 _TEXTS: Final = ("text", "system", "prefill", "model_id")
@@ -30,6 +32,8 @@ class Workbench:
 
     template  what it was loaded from or saved as, as this session last saw it; None for a sheet without a name
     unsaved   True while the store's draft is older than this
+    view      what of prompt and answer is looked at; `view_turn` grows when something else than its widget changes it: what the
+              browser sent before it knew of that must not change it back
     """
 
     owner: str
@@ -37,6 +41,8 @@ class Workbench:
     template: Template | None = None
     revision: int = 0
     unsaved: bool = False
+    view: View = "rendered"
+    view_turn: int = 0
 
     @property
     def changed(self) -> bool:
@@ -75,6 +81,11 @@ class Workbench:
         self.sheet, self.template = sheet, template
         self.revision += 1
         self._keep()
+
+    def look_at(self, view: View) -> None:
+        """Show something else of prompt and answer."""
+        self.view = view
+        self.view_turn += 1
 
     def saved_as(self, template: Template) -> None:
         """Note that the sheet is this template now."""
