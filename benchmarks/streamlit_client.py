@@ -33,6 +33,11 @@ class Client:
     page: str
     chat_input_id: str = ""
     on_text: Callable[[str, float], None] | None = None
+    # As `on_text`, with where on the page the text stands.
+    on_text_at: Callable[[str, float, tuple[int, ...]], None] | None = None
+    # The ids of the widgets that have a key of ours, by it; and what the browser holds of them.
+    widget_ids: dict[str, str] = field(default_factory=dict)
+    chosen: dict[str, list[str]] = field(default_factory=dict)
     _connection: CountedConnection | None = field(default=None, repr=False)
     _finished: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
     _reader: asyncio.Task[None] | None = field(default=None, repr=False)
@@ -72,6 +77,20 @@ class Client:
         assert self._connection
         await self._connection.send(message.SerializeToString())
 
+    async def choose(self, key: str, label: str) -> float:
+        """Choose an option of a segmented control by its label; returns the seconds until the script run had finished."""
+        self.chosen[key] = [label]
+        return await self.rerun()
+
+    async def press(self, key: str) -> None:
+        """Press a button; does not wait for the run to finish."""
+        message = self._rerun_message()
+        state = message.rerun_script.widget_states.widgets.add()
+        state.id, state.trigger_value = self.widget_ids[key], True
+        self._finished.clear()
+        assert self._connection
+        await self._connection.send(message.SerializeToString())
+
     async def finished(self) -> None:
         await self._finished.wait()
 
@@ -86,6 +105,10 @@ class Client:
         message.rerun_script.query_string = ""
         # A browser names the page once and then sends the hash it was told; the name works each time.
         message.rerun_script.page_name = self.page
+        for key, labels in self.chosen.items():
+            state = message.rerun_script.widget_states.widgets.add()
+            state.id = self.widget_ids[key]
+            state.string_array_value.data.extend(labels)
         return message
 
     async def _send_and_wait(self, message: BackMsg) -> float:
@@ -104,21 +127,30 @@ class Client:
             message = ForwardMsg.FromString(data)
             kind = message.WhichOneof("type")
             if kind == "delta":
-                self._element(message.delta.new_element, now)
+                self._element(message.delta.new_element, now, tuple(message.metadata.delta_path))
             elif kind == "script_finished" and message.script_finished in (
                 ForwardMsg.FINISHED_SUCCESSFULLY,
                 ForwardMsg.FINISHED_WITH_COMPILE_ERROR,
             ):
                 self._finished.set()
 
-    def _element(self, element: Element, now: float) -> None:
+    def _element(self, element: Element, now: float, path: tuple[int, ...]) -> None:
         kind = element.WhichOneof("type")
         if kind == "chat_input":
             self.chat_input_id = element.chat_input.id
-        elif kind == "markdown" and self.on_text:
-            self.on_text(element.markdown.body, now)
-        elif kind == "code" and self.on_text:
-            self.on_text(element.code.code_text, now)
+        elif kind == "markdown":
+            self._text(element.markdown.body, now, path)
+        elif kind == "code":
+            self._text(element.code.code_text, now, path)
+        elif kind in ("button", "button_group"):
+            widget_id = getattr(element, kind).id
+            self.widget_ids[widget_id.split("-", 2)[-1]] = widget_id
+
+    def _text(self, text: str, now: float, path: tuple[int, ...]) -> None:
+        if self.on_text:
+            self.on_text(text, now)
+        if self.on_text_at:
+            self.on_text_at(text, now, path)
 
 
 async def gather(count: int, make: Callable[[int], Awaitable[Client]]) -> list[Client]:
