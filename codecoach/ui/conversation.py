@@ -300,6 +300,7 @@ def _ask(owner: str, conversation: Conversation | None, text: str) -> None:
     model_id = models.current(owner)
     if conversation:
         services().coach.ask(conversation, text, model_id)
+        reading_place.to_end()
         return
     begun = services().conversations.create(owner, st.session_state.get(_ASSISTANT) or assistants.DEFAULT.id)
     try:

@@ -1,7 +1,8 @@
-"""The reader's place, kept where something is put in above it: neither the browser nor Streamlit does that by itself.
+"""The reader's place: kept where something is put in above it, and left for the end by whoever asks something.
 
-Streamlit draws a list of other length into the elements that stand there, from the first one on; to the browser nothing
-has moved, only all texts have changed.
+Neither the browser nor Streamlit does that by itself. Streamlit draws a list of other length into the elements that stand
+there, from the first one on; to the browser nothing has moved, only all texts have changed. And it follows the end of a
+conversation only for readers who are there already.
 """
 
 from typing import Final
@@ -10,8 +11,8 @@ import streamlit as st
 
 _ORDER: Final = "place:order"
 
-# Once for each order: the wanted element is brought to the top of what scrolls, and held there while the elements above it
-# still come and grow, until the reader scrolls or all has been still for a while.
+# Once for each order: the wanted element is brought to the top of what scrolls, or the end of the messages into sight, and
+# held there while elements still come and grow, until the reader scrolls or all has been still for a while.
 _KEEP: Final = """
 const STILL_MS = 1500, AT_MOST_MS = 20000, FROM_TOP_PX = 96;
 export default function ({ data: [data] }) {
@@ -26,11 +27,15 @@ export default function ({ data: [data] }) {
   const hold = () => {
     const now = performance.now();
     if (ended || now - moved > STILL_MS || now - began > AT_MOST_MS) return;
-    const wanted = document.querySelector(`.st-key-${data.wanted}`);
+    const wanted = data.wanted
+      ? document.querySelector(`.st-key-${data.wanted}`)
+      : document.querySelector('[data-testid="stChatMessage"]');
     let scroller = wanted?.parentElement;
     while (scroller && !/auto|scroll/.test(getComputedStyle(scroller).overflowY)) scroller = scroller.parentElement;
     if (scroller) {
-      const off = wanted.getBoundingClientRect().top - scroller.getBoundingClientRect().top - FROM_TOP_PX;
+      const off = data.wanted
+        ? wanted.getBoundingClientRect().top - scroller.getBoundingClientRect().top - FROM_TOP_PX
+        : scroller.scrollHeight;
       const before = scroller.scrollTop;
       scroller.scrollTop += off;
       if (Math.abs(scroller.scrollTop - before) > 1) moved = now;
@@ -46,6 +51,11 @@ def keep(key: str) -> None:
     """Hold the container of that key where it is read, in the script run that follows."""
     number, _ = st.session_state.get(_ORDER, (0, ""))
     st.session_state[_ORDER] = (number + 1, key)
+
+
+def to_end() -> None:
+    """Bring the end of the messages into sight, in the script run that follows; Streamlit keeps to it from there on."""
+    keep("")
 
 
 def carry_out_order() -> None:

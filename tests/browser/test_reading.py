@@ -70,6 +70,18 @@ def test_a_reply_written_again_or_continued_stands_there_once(bedrock, chat):
     expect(chat.get_by_role("button", name="Continue")).to_be_visible()
 
 
+def test_who_asks_while_reading_further_up_sees_the_answer(bedrock, chat):
+    bedrock.engine.say("and so on  \n" * 60)
+    ask(chat, "Something long")
+    chat.get_by_role("button", name="Write it again").wait_for()
+    chat.get_by_test_id("stChatMessage").first.hover()
+    chat.mouse.wheel(0, -5000)
+    expect(chat.get_by_text("Something long").last).to_be_in_viewport()
+    bedrock.engine.say("more\n\n" * 40 + "The very end.", token_delay_s=0.02)
+    ask(chat, "And then?")
+    expect(chat.get_by_text("The very end.")).to_be_in_viewport()
+
+
 def test_a_long_output_opens_at_its_end(app, chat):
     table = SqliteTable(app.data_dir / DATABASE)
     conversations = Conversations(table)
