@@ -64,7 +64,7 @@ def _draw_fix(shop: Workshop, record: RunRecord, proposed: bool) -> None:
         st.button(
             t("editor.fix"),
             key="editor:fix",
-            type="secondary" if proposed else "primary",
+            type="secondary" if proposed or changed else "primary",
             icon=":material/build:",
             help=t("editor.fix_help"),
             on_click=act,

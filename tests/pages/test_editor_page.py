@@ -230,6 +230,7 @@ def test_a_failing_program_is_run_fixed_applied_run_again_and_undone(services, s
     assert stored(services, program).files[0].text == BROKEN
     test = press(test, "Apply")
     assert stored(services, program).files[0].text == MENDED
+    assert [button.label for button in test.button if button.proto.type == "primary"] == ["Run"]
     test = press(test, "Run")
     assert "Finished" in texts(test)
     assert test.code[0].value == "b"
