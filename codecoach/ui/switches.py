@@ -50,7 +50,10 @@ button + button { border-left: 0; }
 button:first-child { border-radius: var(--st-base-radius) 0 0 var(--st-base-radius); }
 button:last-child { border-radius: 0 var(--st-base-radius) var(--st-base-radius) 0; }
 button:hover, button:focus-visible { color: var(--st-primary-color); }
-button[aria-checked="true"] { color: var(--st-primary-color); box-shadow: inset 0 0 0 1px var(--st-primary-color); }
+button[aria-checked="true"] {
+  color: var(--st-primary-color); box-shadow: inset 0 0 0 1px var(--st-primary-color);
+  background: color-mix(in srgb, var(--st-primary-color) 10%, var(--st-background-color));
+}
 """
 
 
