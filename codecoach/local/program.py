@@ -110,7 +110,9 @@ def run(runner: Runner, wanted: RunRequest, tell: Tell, as_json: bool) -> int:
     if as_json:
         print(json.dumps(as_object(result, tell), ensure_ascii=False))
     elif result.reason:
-        print(tell(result.reason), file=sys.stderr)
+        _say(tell(result.reason))
+        if wanted.aws.mode is AwsMode.NONE and actions.found(wanted.language, wanted.files):
+            _say(tell(Notice("cli.run.without_aws")))
     return exit_code(result)
 
 

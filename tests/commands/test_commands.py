@@ -103,6 +103,13 @@ def test_run_with_a_simulated_aws(codecoach, tmp_path):
     assert done.returncode == 0
 
 
+def test_a_program_that_fails_for_want_of_an_aws_is_told_of_the_simulated_one(codecoach, tmp_path):
+    (tmp_path / "buckets.py").write_text("import boto3\nboto3.client('s3').list_buckets()")
+    (tmp_path / "other.py").write_text("print(1 / 0)")
+    assert "--aws simulated" in codecoach("run", "buckets.py").stderr
+    assert "--aws" not in codecoach("run", "other.py").stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
