@@ -1,6 +1,5 @@
 """Tables of every kind, for the one contract suite."""
 
-import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,12 +7,11 @@ from contextlib import contextmanager
 import boto3
 import pytest
 from botocore.config import Config
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import make_server
 
 from codecoach.store.dynamodb import DynamoTable, ensure
 from codecoach.store.port import Table
 from codecoach.store.sqlite import SqliteTable
+from tests import moto_server
 from tests.dynamodb_local import server as dynamodb_local
 
 
@@ -47,14 +45,8 @@ def dynamodb_client(url: str):
 
 @pytest.fixture(scope="session")
 def moto_url() -> Iterator[str]:
-    # One request at a time: what moto does in a transaction, other threads see and undo half-way; DynamoDB's are whole.
-    server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=False)
-    serving = threading.Thread(target=server.serve_forever, daemon=True)
-    serving.start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.shutdown()
-    serving.join()
-    server.server_close()
+    with moto_server.running() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
