@@ -5,7 +5,7 @@ import re
 import statistics
 import time
 from collections import defaultdict
-from os.path import commonprefix
+from itertools import pairwise
 
 from benchmarks.app import App, app
 from benchmarks.rows import Row
@@ -54,13 +54,11 @@ class Columns:
 
     def gaps_ms(self) -> list[float]:
         """Between one update of a column and its next, over all columns."""
-        shared = len(commonprefix([list(path) for path in self.updates]))
+        shared = next(at for at, steps in enumerate(zip(*self.updates, strict=False)) if len(set(steps)) > 1)
         columns: dict[tuple[int, ...], list[float]] = defaultdict(list)
         for path, times in self.updates.items():
             columns[path[: shared + 1]] += times
-        return sorted(
-            (b - a) * 1000 for times in map(sorted, columns.values()) for a, b in zip(times, times[1:], strict=False)
-        )
+        return sorted((b - a) * 1000 for times in map(sorted, columns.values()) for a, b in pairwise(times))
 
 
 def _said(key: str) -> str:
