@@ -48,6 +48,11 @@ def test_python_programs_find_the_sdk_and_the_usual_packages(runner):
     assert run(runner, "python", "main.py", source).run.stdout == "eu-west-1\n"
 
 
+def test_a_python_program_begins_with_nothing_loaded_that_it_did_not_ask_for(runner):
+    source = "import sys\nprint([name for name in ('re', 'glob', 'enum', 'matplotlib') if name in sys.modules])"
+    assert run(runner, "python", "main.py", source).run.stdout == "[]\n"
+
+
 def test_a_plot_that_is_shown_becomes_a_picture_among_the_results(runner):
     source = "import matplotlib.pyplot as plt\nfor n in (1, 2):\n    plt.figure(); plt.plot([n, 2])\nplt.show()\nplt.plot([3]); plt.show()"
     ended = run(runner, "python", "main.py", source)

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from glob import glob
 
 
 class _FontList:
@@ -10,6 +9,8 @@ class _FontList:
 
     def find_spec(self, name, path=None, target=None):
         if name == "matplotlib":
+            from glob import glob  # here, because what it brings takes longer to load than a small program to run
+
             sys.meta_path.remove(self)
             folder = os.environ.get("MPLCONFIGDIR", "")
             try:
