@@ -8,10 +8,11 @@ from codecoach.runner.sandbox.collect import is_executable
 
 BOX = "/box"
 UID = 1000  # inside; any will do, many programs dislike 0
-GATE = 'echo; read -r _; exec "$@"'
-"""Runs before the program: says that the sandbox stands, then waits for a line on stdin.
+GATE = 'echo; read -r _; . "$0" "$@"'
+"""Runs before the program: says that the sandbox stands, waits for a line on stdin, then goes on as the package's script.
 
-The shell reads byte by byte, so all that follows that line is left for the program.
+The shell reads byte by byte, so all that follows that line is left for the program. It is the one that the script is for, so
+that none has to be started once the gate is open.
 """
 
 _USERS = "root:x:0:0:root:/root:/sbin/nologin\ncoder:x:1000:1000:coder:/box:/bin/bash\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n"
@@ -57,7 +58,7 @@ def command(
     status_fd: int,
     descriptors: Descriptors,
     *,
-    program: Iterable[str],
+    script: Iterable[str],
     files: Iterable[File],
     products: Mapping[str, int],
     system_files: Mapping[str, bytes],
@@ -70,7 +71,7 @@ def command(
 
     status_fd     bubblewrap writes the process id of the sandbox's init there
     descriptors   gets what bubblewrap must inherit
-    program       command and arguments, inside
+    script        what runs inside: path of a Bash script, and its arguments
     files         go into the working folder
     products      so do these, name -> open file
     system_files  read-only files elsewhere, path -> content
@@ -96,7 +97,7 @@ def command(
     # bubblewrap's own / and /dev are tmpfs without a size: they must not be writable.
     words += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", BOX]
     words += ["--seccomp", str(descriptors.holding(seccomp)), "--json-status-fd", str(status_fd)]
-    return [*words, "--", "/bin/sh", "-c", GATE, "sh", *program]
+    return [*words, "--", "/bin/bash", "-c", GATE, *script]
 
 
 def _arguments(environment: Mapping[str, str]) -> bytes:

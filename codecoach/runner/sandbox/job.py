@@ -116,7 +116,7 @@ class Job:
         script, *arguments = words
         return partial(
             box.command,
-            program=["/bin/bash", f"{self._runtime.mount}/{script}", *arguments],
+            script=[f"{self._runtime.mount}/{script}", *arguments],
             files=self._request.files,
             products=products.fds,
             system_files=system_files,
