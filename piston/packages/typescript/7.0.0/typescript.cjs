@@ -6,10 +6,11 @@ const Module = require("node:module");
 const { existsSync, readFileSync, readSync, statSync } = require("node:fs");
 const { dirname, resolve } = require("node:path");
 const { fileURLToPath } = require("node:url");
-const { isMainThread } = require("node:worker_threads");
 const { Script } = require("node:vm");
-const { transformSync } = require("oxc-transform");
+const { transformSync } = require("./translator.node");
 
+// As `isMainThread`, without the two ms that loading node:worker_threads takes: in a worker this call is switched off.
+const isMainThread = !process.chdir.disabled;
 const TYPESCRIPT = /\.(ts|tsx|mts|cts)$/;
 
 // Text and map in one, so that errors name the program's own lines.
