@@ -23,6 +23,28 @@ class Kind:
     stdin: bytes = b""
 
 
+KNOWN = """
+    fork_bomb_py fork_bomb_bash thread_bomb zombies daemon_double_fork setsid_survivor ignore_signals stop_group kill_everything
+    pid_reuse_exit_codes exit_137 mem_single mem_many_procs mem_shared_anon mem_memfd mem_sysv_shm mem_dev_shm disk_cwd disk_one_file
+    disk_other_dirs inode_bomb sparse_file deep_tree unremovable rm_rf persist flood_stdout flood_stderr giant_line binary_output
+    split_utf8 close_stdout_run_on stdin_block stdin_unread stdin_flood_deadlock sleep_forever cpu_spin cpu_spin_many alarm_priority
+    env_dump proc_environ host_files compile_include fd_leak imds loopback_app internet unix_sockets odd_sockets privileges namespaces
+    syscalls ptrace_others kernel_files tiocsti core_dump segv deep_recursion huge_args inotify_exhaust flock_shared out_symlinks
+    out_swap_race out_names out_many out_big_image overwrite_tools fake_status py_startup_hooks
+"""
+"""Every kind that is known to have broken sandboxes. What one program alone cannot show has a test of its own; see `IN_TESTS`."""
+
+IN_TESTS = {
+    "persist": "test_nothing_of_one_run_is_there_in_the_next",
+    "compile_include": "test_a_compiler_finds_nothing_of_this_machine_to_print",
+    "loopback_app": "test_a_server_of_this_machine_is_out_of_reach",
+    "unix_sockets": "test_a_server_of_this_machine_is_out_of_reach",
+    "flock_shared": "test_locks_of_one_program_hold_no_other_up",
+    "out_swap_race": "test_a_file_swapped_for_a_link_while_the_program_ends_is_not_followed",
+    "out_big_image": "test_a_picture_that_unfolds_to_gigabytes_is_passed_on_as_its_bytes",
+}
+
+
 def attempts(setup: str, *tries: str) -> str:
     """A program that makes each try and expects every one to be refused."""
     lines = (
@@ -105,6 +127,12 @@ KINDS = (
         "kills all it can see",
         "import os, signal\ntry: os.kill(-1, signal.SIGKILL)\nexcept OSError: print('alone')",
         (S.OK, S.SIGNAL),
+    ),
+    Kind(
+        "pid_reuse_exit_codes",
+        "no harm: many short lives, one after the other, are no limit reached",
+        "import os\nfor _ in range(400):\n    if os.fork() == 0: os._exit(0)\n    os.wait()\nos._exit(124)",
+        (S.FAILED,),
     ),
     Kind("exit_137", "looks like a kill", "import os; os._exit(137)", (S.FAILED,)),
     # --- memory
@@ -195,6 +223,9 @@ KINDS = (
     ),
     # --- output
     Kind(
+        "flood_stdout", "more than memory holds", "import os\nwhile True: os.write(1, b'x' * 65536)", (S.OUTPUT_LIMIT,)
+    ),
+    Kind(
         "flood_stderr",
         "the stream that is forgotten",
         "import sys\nwhile True: sys.stderr.write('x' * 9999)",
@@ -207,9 +238,37 @@ KINDS = (
         (S.OUTPUT_LIMIT,),
     ),
     Kind("giant_line", "breaks readers by line", "print('x' * 900_000, flush=True)", says="x" * 1000),
+    Kind(
+        "binary_output",
+        "zero bytes, terminal commands, markup",
+        "import os\nos.write(1, bytes(range(256)) + b'\\x1b]0;title\\x07<script>alert(1)</script>')",
+        says="\x1b]0;title\x07<script>",
+    ),
+    Kind(
+        "split_utf8",
+        "a character cut where a piece ends",
+        "import os, time\nfor byte in 'é中😀'.encode(): os.write(1, bytes([byte])); time.sleep(0.03)",
+        says="é中😀",
+    ),
+    Kind(
+        "close_stdout_run_on",
+        "output ends long before the program",
+        "import os, time\nos.write(1, b'last'); os.close(1); os.close(2); time.sleep(0.3); os._exit(5)",
+        (S.FAILED,),
+        says="last",
+    ),
     Kind("stdin_block", "waits for the server's terminal", "try: input()\nexcept EOFError: print('HELD')", says="HELD"),
+    Kind("stdin_unread", "input that nobody takes", "print('HELD')", says="HELD", stdin=b"x" * 3_000_000),
+    Kind(
+        "stdin_flood_deadlock",
+        "prints much before it reads much",
+        "import sys\nprint('y' * 700_000)\nprint(len(sys.stdin.buffer.read()))",
+        says="\n3000000\n",
+        stdin=b"x" * 3_000_000,
+    ),
     # --- time
     Kind("sleep_forever", "processor limits do not see it", "import time\ntime.sleep(1e6)", (S.TIMEOUT,), timeout_s=1),
+    Kind("cpu_spin", "a busy loop", "while True: pass", (S.TIMEOUT,), timeout_s=1),
     Kind(
         "cpu_spin_many",
         "children that spin",
@@ -253,6 +312,12 @@ KINDS = (
         "command_lines",
         "the host's processes",
         "import os\nprint('HELD' if len([p for p in os.listdir('/proc') if p.isdigit()]) <= 3 else 'BROKEN')",
+        says="HELD",
+    ),
+    Kind(
+        "py_startup_hooks",
+        "the app's own settings change the program",
+        "import os, sys\nhooks = [name for name in os.environ if name in ('PYTHONSTARTUP', 'PYTHONWARNINGS', 'NODE_OPTIONS', 'BASH_ENV')]\nprint('BROKEN' if hooks or sys.warnoptions else 'HELD')",
         says="HELD",
     ),
     # --- network
@@ -411,6 +476,12 @@ KINDS = (
         "ln -s /etc/passwd a; ln -s / b; ln -s ../../../etc c; mkfifo d; mkdir e; ln -s /etc/passwd e/f; echo x > g; ln g h; ln -s a i; echo made",
         says="made",
         language="bash",
+    ),
+    Kind(
+        "out_many",
+        "more results than anybody looks at",
+        "for i in range(3000): open(f'{i}.txt', 'w').write('x')\nprint('made')",
+        says="made",
     ),
     Kind(
         "out_names",

@@ -7,12 +7,16 @@ import subprocess
 import sys
 import threading
 import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 
 from codecoach.errors import InputRefused, RunnerUnavailable, RuntimeMissing
-from codecoach.runner.port import File, Limits, Queued, RunStatus, StageChanged
+from codecoach.runner.credentials import AwsAccess, AwsMode
+from codecoach.runner.port import File, Limits, OutputChunk, Queued, RunStatus, StageChanged
 from codecoach.runner.sandbox import Sandbox
 from codecoach.settings import Settings
 from tests.contracts.runner_contract import RunnerContract, request, result, wait_until
@@ -151,10 +155,12 @@ list(runs[0])
 """
 
 
-def test_an_app_that_is_killed_leaves_no_process_mount_or_control_group():
+def test_an_app_that_is_killed_leaves_no_process_mount_file_or_control_group(tmp_path):
     sandbox("python").close()
     mark, mounts, groups = uuid.uuid4().hex, Path("/proc/mounts").read_text(), control_groups()
-    app = subprocess.Popen([sys.executable, "-c", APP, CACHE_DIR, mark], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", APP, CACHE_DIR, mark]
+    temporary = {**os.environ, "TMPDIR": str(tmp_path)}
+    app = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=temporary)
     assert app.stdout.readline() == "running\n"
     assert wait_until(lambda: len(running_with(mark)) > 3)
     launchers = launchers_of(app.pid)
@@ -162,9 +168,16 @@ def test_an_app_that_is_killed_leaves_no_process_mount_or_control_group():
     app.wait()
     app.stdout.close()
     assert launchers
-    assert wait_until(lambda: not running_with(mark) and not any(Path(f"/proc/{pid}").exists() for pid in launchers))
+    assert wait_until(
+        lambda: (
+            not running_with(mark)
+            and not any(Path(f"/proc/{pid}").exists() for pid in launchers)
+            and control_groups() <= groups
+        ),
+        within_s=3,  # the one promise about time: so long after its end nothing may be left of an app
+    )
     assert Path("/proc/mounts").read_text() == mounts
-    assert wait_until(lambda: control_groups() <= groups)
+    assert list(tmp_path.iterdir()) == []
 
 
 NICE_APP = """
@@ -194,31 +207,69 @@ def control_groups() -> set[Path]:
     return set(Path("/sys/fs/cgroup").glob("**/codecoach-*"))
 
 
-def test_forty_mixed_runs_leave_no_descriptor_process_or_folder(shared):
-    sources = ["print(1)", "raise SystemExit(1)", "import os; os.kill(os.getpid(), 9)", "while True: print('x' * 999)"]
-    result(shared, request(sources[0]))
-    (launcher,) = launchers_of(os.getpid())
+def launched_by(sandbox_of: Callable[[], Sandbox]) -> tuple[Sandbox, int]:
+    """A sandbox that has run something, and the process id of its launcher."""
+    others = set(launchers_of(os.getpid()))
+    made = sandbox_of()
+    result(made, request("print(1)"))
+    (launcher,) = set(launchers_of(os.getpid())) - others
+    return made, launcher
 
-    def held() -> tuple[int, int, int]:
+
+RUNS = 1000
+# (program, how it ends; None: it is left alone in mid-way)
+MIXED = (
+    ("print(1)", RunStatus.OK),
+    ("raise SystemExit(1)", RunStatus.FAILED),
+    ("import os; os.kill(os.getpid(), 9)", RunStatus.SIGNAL),
+    ("while True: print('x' * 999)", RunStatus.OUTPUT_LIMIT),
+    ("open('out', 'w').write('x' * 5000); open('/tmp/x', 'w').write('x')", RunStatus.OK),
+    ("import subprocess; subprocess.Popen(['setsid', 'sleep', '1000'])", RunStatus.OK),
+    ("import time; time.sleep(1000)", RunStatus.TIMEOUT),
+    ("import time; print('on', flush=True); time.sleep(1000)", RunStatus.CANCELLED),
+    ("import time; print('left', flush=True); time.sleep(1000)", None),
+    ("import os, urllib.request as u; u.urlopen(os.environ['AWS_ENDPOINT_URL'])", RunStatus.FAILED),
+)
+
+
+def test_a_thousand_mixed_runs_leave_no_descriptor_process_memory_mount_or_group():
+    made, launcher = launched_by(lambda: sandbox("python"))
+
+    def held() -> tuple[int, int, int, str]:
         children = Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()
-        return len(os.listdir(f"/proc/{launcher}/fd")), len(children), len(os.listdir("/proc/self/fd"))
+        mounts = Path(f"/proc/{launcher}/mounts").read_text()
+        return len(os.listdir(f"/proc/{launcher}/fd")), len(children), len(os.listdir("/proc/self/fd")), mounts
 
-    before, threads = held(), threading.active_count()
-    for number in range(40):
-        events = shared.run(request(sources[number % len(sources)], limits=Limits(timeout_s=20, output_bytes=5000)))
-        if number % 5 == 0:
-            next(events)
-            events.close()
-        else:
-            list(events)
-    assert wait_until(lambda: held() == before)
+    def resident_mb() -> int:
+        return int(Path(f"/proc/{launcher}/statm").read_text().split()[1]) * 4096 // 1_000_000
+
+    def one(number: int) -> None:
+        source, how = MIXED[number % len(MIXED)]
+        limits = Limits(timeout_s=0.3 if how is RunStatus.TIMEOUT else 60, output_bytes=5000)
+        asked = request(source, limits=limits, aws=AwsAccess(AwsMode.SIMULATED, "127.0.0.1", 9))
+        events = made.run(asked)
+        for event in events:
+            if isinstance(event, OutputChunk) and how is RunStatus.CANCELLED:
+                made.cancel(asked.job_id)
+            elif isinstance(event, OutputChunk) and how is None:
+                events.close()
+                return
+        assert event.status is how, (source, event)
+
+    before, threads, groups = held(), threading.active_count(), control_groups()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(one, range(100)))
+        warm_mb = resident_mb()
+        list(pool.map(one, range(100, RUNS)))
+    assert wait_until(lambda: held() == before), held()
+    assert wait_until(lambda: control_groups() <= groups)
     assert threading.active_count() == threads
+    assert resident_mb() < warm_mb + 5
+    made.close()
 
 
 def test_runs_stopped_while_their_sandbox_is_set_up_leave_no_process(one_worker):
-    others = set(launchers_of(os.getpid()))
-    result(one_worker, request("print(1)"))
-    (launcher,) = set(launchers_of(os.getpid())) - others
+    _, launcher = launched_by(lambda: one_worker)
     children = Path(f"/proc/{launcher}/task/{launcher}/children")
     for _ in range(15):
         asked = request("import time; time.sleep(1000)")
@@ -240,31 +291,72 @@ def reachable_as_nobody() -> bool:
     return os.geteuid() == 0 and system.stdout.strip() == "{}.{}".format(*sys.version_info[:2])
 
 
-AS_NOBODY = """
+GROUPS = Path("/sys/fs/cgroup")
+# $1 repository, $2 runtimes, $3 packages of the tests, $4 user, $5 whether there are control groups; the rest are tests.
+ELSEWHERE = """
 set -e
 mount -t tmpfs none /mnt
 mkdir /mnt/repo /mnt/cache /mnt/site
 mount --bind "$1" /mnt/repo; mount --bind "$2" /mnt/cache; mount --bind "$3" /mnt/site
+user=$4 groups=$5
+shift 5
+[ "$groups" = with ] || mount -t tmpfs none /sys/fs/cgroup
 cd /mnt/repo
 export HOME=/tmp TEST_CACHE_DIR=/mnt/cache PYTHONPATH=/mnt/site PYTHONDONTWRITEBYTECODE=1
-exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all /usr/bin/python3 -m pytest -q -p no:cacheprovider \\
-    -p no:xdist tests/contracts/test_sandbox.py tests/contracts/test_sandbox_hostile.py tests/contracts/test_sandbox_compile.py tests/contracts/test_aws_endpoints.py --junit-xml=/dev/null -W ignore::pytest.PytestConfigWarning
+[ "$user" = 0 ] || set -- setpriv --reuid=$user --regid=$user --clear-groups --inh-caps=-all "$@"
+exec "$@"
 """
+PYTEST = "/usr/bin/python3 -m pytest -q -p no:cacheprovider -p no:xdist --junit-xml=/dev/null -W ignore::pytest.PytestConfigWarning"
+HOSTILE = ("tests/contracts/test_sandbox_hostile.py", "tests/contracts/test_sandbox_compile.py")
+NOBODY = 65534
+
+
+@contextmanager
+def groups_of(user: int) -> Iterator[Callable[[], None] | None]:
+    """What moves a process into control groups of its own that this user may divide; None where there are none to have."""
+    made: list[Path] = []
+    try:
+        for controller in ("memory", "pids"):  # version 2 lets nobody divide a group that has processes in it
+            own = GROUPS / controller / f"test-{os.getpid()}"
+            own.mkdir()
+            made.append(own)
+            for place in (own, *own.iterdir()):
+                os.chown(place, user, user)
+        yield lambda: [(own / "cgroup.procs").write_text("0") for own in made]
+    except OSError:
+        yield None
+    finally:
+        for own in made:
+            assert wait_until(lambda own=own: (own / "cgroup.procs").read_text() == "")
+            own.rmdir()
 
 
 @pytest.mark.skipif(
     not reachable_as_nobody(), reason="needs root, and a system Python like the one that runs the tests"
 )
-@pytest.mark.timeout(400)
-def test_all_of_it_holds_for_a_normal_user_too():
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("user", "groups"), [(NOBODY, "without"), (NOBODY, "with"), (0, "without")], ids=["user", "user-groups", "root"]
+)
+def test_all_of_it_holds_for_other_users_and_with_or_without_control_groups(user, groups):
     sandbox("python", "bash", "javascript").close()
     site = json.loads(
         subprocess.check_output([sys.executable, "-c", "import json, site; print(json.dumps(site.getsitepackages()))"])
     )
-    ran = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", AS_NOBODY, "sh", str(ROOT), str(CACHE_DIR), site[0]],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    tests = list(HOSTILE)
+    if user and groups == "without":
+        leaks = "tests/contracts/test_sandbox.py::test_a_thousand_mixed_runs_leave_no_descriptor_process_memory_mount_or_group"
+        tests += ["tests/contracts/test_sandbox.py", "tests/contracts/test_aws_endpoints.py", "--deselect", leaks]
+    with groups_of(user) if groups == "with" else nullcontext(enter_result=lambda: None) as enter:
+        if enter is None:
+            pytest.skip("no control groups can be given away here")
+        words = [str(ROOT), str(CACHE_DIR), site[0], str(user), groups, *PYTEST.split(), *tests]
+        ran = subprocess.run(
+            ["unshare", "--mount", "sh", "-c", ELSEWHERE, "sh", *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            preexec_fn=enter,
+            env={**os.environ, "TEST_CONTROL_GROUPS": groups},
+        )
     assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-2000:]

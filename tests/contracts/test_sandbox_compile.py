@@ -138,3 +138,20 @@ def test_nothing_that_compiling_started_is_left_for_the_run(runner):
     *_, ended = events(runner, source)
     assert ended.run.stdout.split("\n")[0] == "main.sh"
     assert int(ended.run.stdout.split()[-1]) <= 5
+
+
+def test_a_compiler_finds_nothing_of_this_machine_to_print(runner):
+    # Compilers print what they are told to include, be it a password file.
+    source = """
+compile() {
+    for file in /etc/shadow /etc/hostname /etc/ssh /root /home /work /var/run/docker.sock; do
+        [ -r $file ] && [ -n "$(ls $file)" ] && echo "BROKEN $file"
+    done
+    cat /proc/*/environ | tr '\\0' '\\n' | grep -E 'SECRET|AWS' && echo BROKEN
+    cat /etc/passwd
+}
+run() { :; }
+"""
+    *_, ended = events(runner, source)
+    assert "BROKEN" not in ended.compile.stdout
+    assert [line.split(":")[0] for line in ended.compile.stdout.splitlines()] == ["root", "coder", "nobody"]

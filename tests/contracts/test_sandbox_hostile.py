@@ -3,23 +3,46 @@
 import os
 import socket
 import threading
+import uuid
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from codecoach.runner.credentials import AwsAccess, AwsMode
-from codecoach.runner.port import File, Limits, RunRequest, RunStatus
-from tests.contracts.hostile import KINDS
-from tests.contracts.runner_contract import request, result
+from codecoach.runner.port import File, Limits, OutputChunk, RunRequest, RunResult, RunStatus
+from codecoach.runner.sandbox.cgroups import ControlGroups
+from tests.contracts.hostile import IN_TESTS, KINDS, KNOWN
+from tests.contracts.runner_contract import request, result, wait_until
 from tests.contracts.sandbox_fixture import sandbox
+
+# Of the app that starts the sandbox: secrets, and what interpreters would obey.
+APPS_OWN = {
+    "TEST_SECRET": "hidden",
+    "AWS_SECRET_ACCESS_KEY": "hidden",
+    "PYTHONSTARTUP": "/dev/null",
+    "PYTHONWARNINGS": "ignore::UserWarning",
+    "NODE_OPTIONS": "--no-warnings",
+    "BASH_ENV": "/dev/null",
+}
 
 
 @pytest.fixture(scope="module")
 def runner():
-    os.environ["TEST_SECRET"] = os.environ["AWS_SECRET_ACCESS_KEY"] = "hidden"
-    made = sandbox("python", "bash")
-    yield made
-    made.close()
-    del os.environ["TEST_SECRET"], os.environ["AWS_SECRET_ACCESS_KEY"]
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in APPS_OWN.items():
+            patch.setenv(name, value)
+        made = sandbox("python", "bash", "javascript")
+        yield made
+        made.close()
+
+
+def test_every_known_kind_has_its_program_or_its_test():
+    assert len(KNOWN.split()) == 69
+    here = Path(__file__)
+    tests = here.read_text("utf-8") + here.with_name("test_sandbox_compile.py").read_text("utf-8")
+    assert all(f"def {name}(" in tests for name in IN_TESTS.values())
+    assert set(KNOWN.split()) <= {kind.name for kind in KINDS} | set(IN_TESTS)
 
 
 def run(runner, kind):
@@ -80,6 +103,56 @@ def test_nothing_of_one_run_is_there_in_the_next(runner):
         runner, request("import os; print([f for d in ('/tmp', '/dev/shm', '/box') for f in os.listdir(d)])")
     )
     assert found.run.stdout == "['main.py']\n"
+
+
+def test_a_run_that_lasts_is_in_a_control_group_exactly_where_there_may_be_some(runner):
+    group = ControlGroups().make(10**9, 100)
+    if group:
+        group.discard()
+    # Where the suite is run once with and once without them, it must have been.
+    assert os.environ.get("TEST_CONTROL_GROUPS", "") in ("", "with" if group else "without")
+    mark = uuid.uuid4().hex
+    asked = request("import time; time.sleep(1000)", args=(mark,), limits=Limits(timeout_s=100))
+    events = runner.run(asked)
+    next(events)
+
+    def grouped() -> bool:
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                words = (folder / "cmdline").read_bytes().split(b"\0")
+                if words[0].endswith(b"python3") and mark.encode() in words:
+                    return "/codecoach-" in (folder / "cgroup").read_text()
+        return False
+
+    assert wait_until(grouped, within_s=10 if group else 1) is bool(group)
+    runner.cancel(asked.job_id)
+    list(events)
+
+
+def test_locks_of_one_program_hold_no_other_up(runner):
+    # Locks are of files, and the files of a runtime are the same for all: they can be seen, but nobody waits for them.
+    locking = """
+import fcntl, glob, os
+files = ["/usr/bin/python3", "/bin/bash", "/tmp", "/box", "/dev/shm", "/box/main.py", *glob.glob("/piston/packages/*/*/*")]
+held = []
+for name in files[:200]:
+    held.append(os.open(name, os.O_RDONLY))
+    fcntl.flock(held[-1], fcntl.LOCK_EX)
+print("locked", flush=True)
+import time; time.sleep(1000)
+"""
+    asked = request(locking, limits=Limits(timeout_s=100))
+    events = runner.run(asked)
+    while not (isinstance(event := next(events), OutputChunk) and "locked" in event.text):
+        assert not isinstance(event, RunResult), event
+    own = "import fcntl, os\nfor name in ('/tmp', '/box', '/dev/shm', '/box/main.py'): fcntl.flock(os.open(name, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)\nprint('HELD')"
+    assert result(runner, request(own)).run.stdout == "HELD\n"
+    for language, name, source in (("bash", "main.sh", "echo HELD"), ("javascript", "main.mjs", "console.log('HELD')")):
+        files = (File(name, source.encode()),)
+        assert result(runner, RunRequest(uuid.uuid4().hex, language, files)).run.stdout == "HELD\n"
+    runner.cancel(asked.job_id)
+    *_, ended = events
+    assert ended.status is RunStatus.CANCELLED
 
 
 def test_a_server_of_this_machine_is_out_of_reach(runner):
