@@ -41,7 +41,7 @@ class Bare:
 
 def toolchain(language: str, cache_dir: Path, place: Path, aws: AwsAccess) -> Bare:
     """The toolchain of a runtime, with caches of its own, as warm as those in the sandbox."""
-    built = packages.install(language, cache_dir)
+    built = packages.installed(cache_dir, language) or packages.install(language, cache_dir)
     folder = packages.runtimes_folder(cache_dir) / built.folder
     place.mkdir()
     environment = {name: value.replace(built.mount, str(folder)) for name, value in built.environment.items()}

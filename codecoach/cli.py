@@ -124,12 +124,16 @@ def list_runtimes(
         print(json.dumps([_runtime(item) for item in known], ensure_ascii=False))
         return
     for item in known:
-        about = told_as(item.problem) if item.problem else item.sdk
-        print(f"{item.language:<12} {item.version or '-':<10} {about}")
+        about = [item.sdk if item.installed else "", told_as(item.problem) if item.problem else ""]
+        print(f"{item.language:<12} {item.version or '-':<10} {'. '.join(filter(None, about))}")
 
 
 @runtimes.command("install", help="Build the runtimes of these languages.")
-def install_runtimes(names: Annotated[list[str], typer.Argument(help="Languages; all for every one.")]) -> None:
+def install_runtimes(
+    names: Annotated[
+        list[str], typer.Argument(help="Languages, or a package as LANGUAGE=VERSION; all for every language.")
+    ],
+) -> None:
     from codecoach.runner import packages
 
     chosen = loaded()

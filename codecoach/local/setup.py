@@ -67,7 +67,7 @@ def build_runtimes(names: Iterable[str], cache_dir: Path, say: Say, language: La
 
 def build_runtime(name: str, cache_dir: Path, say: Say, language: Language) -> None:
     """Build one; a failure is told. Raises `SandboxUnavailable`, which would be the same for all."""
-    if packages.installed(cache_dir, name):
+    if packages.installed(cache_dir, name.partition("=")[0]):
         return
     packages.check_machine()
     label = text(language, "cli.setup.runtime", language=name)

@@ -70,23 +70,36 @@ class Installed:
 
 
 @cache
-def known() -> dict[str, Package]:
-    """Language id -> its newest package."""
-    packages: dict[str, Package] = {}
+def versions() -> dict[str, tuple[Package, ...]]:
+    """Language id -> its packages, the newest first."""
+    packages: dict[str, tuple[Package, ...]] = {}
     for metadata in sorted(PACKAGES.glob("*/*/metadata.json"), key=lambda path: _ordered(path.parent.name)):
         content = json.loads(metadata.read_text("utf-8"))
         language, weight = content["language"], content.get("disk_mb", 0)
-        packages[language] = Package(language, content["version"], metadata.parent, weight)
+        package = Package(language, content["version"], metadata.parent, weight)
+        packages[language] = (package, *packages.get(language, ()))
     return packages
+
+
+@cache
+def known() -> dict[str, Package]:
+    """Language id -> its newest package."""
+    return {language: packages[0] for language, packages in versions().items()}
 
 
 def runtimes_folder(cache_dir: Path) -> Path:
     return cache_dir / "runtimes"
 
 
+def built(cache_dir: Path, language: str) -> Package | None:
+    """The newest package of a language that is built as it is now, None where there is none."""
+    folder = runtimes_folder(cache_dir)
+    return next((package for package in versions().get(language, ()) if read(folder, package)), None)
+
+
 def installed(cache_dir: Path, language: str) -> Installed | None:
-    """The built runtime of a language, None where there is none of the package as it is now."""
-    package = known().get(language)
+    """The runtime made of that package."""
+    package = built(cache_dir, language)
     return read(runtimes_folder(cache_dir), package) if package else None
 
 
@@ -100,8 +113,8 @@ def read(runtimes: Path, package: Package) -> Installed | None:
 
 def size_bytes(cache_dir: Path, language: str) -> int:
     """What the built runtime of a language takes on the disk; 0 where there is none."""
-    built = installed(cache_dir, language)
-    return _size(runtimes_folder(cache_dir) / built.folder) if built else 0
+    package = built(cache_dir, language)
+    return _size(runtimes_folder(cache_dir) / package.name) if package else 0
 
 
 @cache  # a runtime never changes in place
@@ -118,13 +131,14 @@ def _runtime(cache_dir: Path, language: str, sdk: str) -> Runtime:
     package = known().get(language)
     if package is None:
         return Runtime(language, "", False, sdk, Notice("runtimes.no_package"))
-    built = installed(cache_dir, language)
-    if built is None:
+    there, runtime = built(cache_dir, language), installed(cache_dir, language)
+    if runtime is None:
         return Runtime(language, package.version, False, sdk, Notice("runtimes.not_installed", {"language": language}))
-    if built.sdk_missing:
-        lacks = Notice("runtimes.no_sdk", {"sdk": sdk, "detail": built.sdk_missing})
-        return Runtime(language, built.version, True, "", lacks)
-    return Runtime(language, built.version, True, built.sdk or sdk)
+    if runtime.sdk_missing:
+        lacks = Notice("runtimes.no_sdk", {"sdk": sdk, "detail": runtime.sdk_missing})
+        return Runtime(language, runtime.version, True, "", lacks)
+    newer = Notice("runtimes.newer", {"language": language}) if there != package else None
+    return Runtime(language, runtime.version, True, runtime.sdk or sdk, newer)
 
 
 @cache

@@ -30,6 +30,7 @@ from codecoach.runner.installed import (
     read,
     runtimes,
     runtimes_folder,
+    versions,
 )
 from codecoach.runner.port import File, Limits, RunRequest, RunResult, RunStatus
 from codecoach.runner.sandbox import probing
@@ -50,19 +51,22 @@ _NOT_FOR_BUILDS = re.compile(
 _TEST_LIMITS = Limits(timeout_s=120)
 AT_ONCE = ("python", "javascript", "bash")
 """Languages that are installed before the first start."""
-FOR_TESTS = (*AT_ONCE, "typescript", "php", "sql", "lua", "go", "rust")
-"""Those that the tests want; where one cannot be had, its tests are skipped and say so."""
+FOR_TESTS = (*AT_ONCE, "typescript", "php", "sql", "lua", "go", "rust=1.96.0")
+"""Those that the tests want; where one cannot be had, its tests are skipped and say so. Of Rust the package that is built in
+minutes."""
 
 
-def install(language: str, cache_dir: Path, report: Report | None = None) -> Installed:
-    """Build the runtime of a language if it is not there yet, and test it.
+def install(wanted: str, cache_dir: Path, report: Report | None = None) -> Installed:
+    """Build the runtime of a language, or of its package `LANGUAGE=VERSION`, if it is not there yet, and test it.
 
     Raises `RuntimeMissing` for a language without a package, `SandboxUnavailable`, `RuntimeBroken` with the last lines where
     the build or the test fails. Two processes that install the same wait for one another.
     """
-    package = known().get(language)
+    language, _, version = wanted.partition("=")
+    packages = versions().get(language, ())
+    package = next((package for package in packages if version in ("", package.version)), None)
     if package is None:
-        raise RuntimeMissing(language=language)
+        raise RuntimeMissing(language=wanted)
     folder = runtimes_folder(cache_dir)
     if built := read(folder, package):
         return built
@@ -203,9 +207,11 @@ def test(package: Package, folder: Path, built: Installed) -> None:
 
 
 def _remove_older(package: Package, folder: Path) -> None:
-    """Remove builds of earlier states of the package; programs that still run on one keep it by their mount."""
+    """Remove builds of earlier states of the package, and of what it replaces; programs that still run on one keep it by their mount."""
+    packages = versions()[package.language]
+    kept = [one.name for one in packages[: packages.index(package) + 1]]
     for other in folder.glob(f"{package.language}-*"):
-        if other.name != package.name and (other / RECORD).exists():
+        if other.name not in kept and (other / RECORD).exists():
             shutil.rmtree(other, ignore_errors=True)
 
 

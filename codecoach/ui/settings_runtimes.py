@@ -63,8 +63,14 @@ def _draw_one(runtime: Runtime, blocked: Notice | None) -> None:
             st.caption(_facts(runtime, here))
         if runtime.problem and runtime.problem != blocked:
             st.caption(notices.told(runtime.problem))
-        if not runtime.installed and here and not blocked:
+        if here and not blocked and (not runtime.installed or _has_newer(runtime.language)):
             _draw_installation(runtime.language)
+
+
+def _has_newer(language: str) -> bool:
+    """Whether an older package of the language is installed than there is."""
+    there = installed.built(services().settings.cache_dir, language)
+    return there is not None and there != installed.known().get(language)
 
 
 def _facts(runtime: Runtime, here: bool) -> str:
@@ -76,7 +82,7 @@ def _facts(runtime: Runtime, here: bool) -> str:
 
 def _megabytes(language: str) -> float:
     """The size of a runtime: as its package says, for counting a large one's files takes seconds; else counted."""
-    package = installed.known().get(language)
+    package = installed.built(services().settings.cache_dir, language)
     said = package.disk_mb if package else 0
     return said or installed.size_bytes(services().settings.cache_dir, language) / _MB
 

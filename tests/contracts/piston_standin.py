@@ -201,7 +201,7 @@ class Package:
     @classmethod
     def of(cls, language: str, cache_dir: Path) -> "Package":
         """A built runtime, with the scripts and the supervisor of this checkout in front."""
-        source, built = installed.known()[language], installed.installed(cache_dir, language)
+        source, built = installed.built(cache_dir, language), installed.installed(cache_dir, language)
         folder = installed.runtimes_folder(cache_dir) / built.folder
         contents = {entry.name: str(entry.resolve()) for entry in folder.iterdir() if entry.name != "program"}
         contents["supervise.pl"] = str(SUPERVISOR / "supervise.pl")

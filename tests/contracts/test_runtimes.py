@@ -2,11 +2,13 @@
 
 import re
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from codecoach.errors import RuntimeBroken, RuntimeMissing
+from codecoach.i18n import Language, tell
 from codecoach.languages import LANGUAGES
 from codecoach.runner import installed, packages
 from codecoach.runner.port import File, Limits, RunRequest, RunStatus
@@ -103,7 +105,7 @@ def package(folder: Path, build: str, test: str = "echo OK") -> installed.Packag
 
 
 def install(made: installed.Package, cache: Path, monkeypatch) -> installed.Installed:
-    monkeypatch.setattr(packages, "known", lambda: {"bash": made})
+    monkeypatch.setattr(packages, "versions", lambda: {"bash": (made,)})
     return packages.install("bash", cache)
 
 
@@ -127,6 +129,26 @@ def test_a_build_or_test_that_fails_says_why_and_leaves_nothing_installed(tmp_pa
     assert [path for path in (tmp_path / "cache" / "runtimes").iterdir() if path.is_dir()] == []
 
 
-def test_a_language_without_a_package_is_missing(tmp_path):
+@pytest.mark.parametrize("wanted", ["cobol", "bash=0.0.1"])
+def test_what_there_is_no_package_of_is_missing(tmp_path, wanted):
     with pytest.raises(RuntimeMissing):
-        packages.install("cobol", tmp_path)
+        packages.install(wanted, tmp_path)
+
+
+def test_of_two_packages_of_a_language_the_newest_that_is_built_runs_and_replaces_the_other(tmp_path, monkeypatch):
+    older, newer = (package(tmp_path / name, f"echo {name} >$PREFIX/data") for name in ("older", "newer"))
+    newer = replace(newer, version="1.0.1")
+    for module in (packages, installed):
+        monkeypatch.setattr(module, "versions", lambda: {"bash": (newer, older)})
+        monkeypatch.setattr(module, "known", lambda: {"bash": newer})
+    packages.install("bash=1.0.0", tmp_path)
+    assert installed.built(tmp_path, "bash") == older
+    (told,) = (runtime for runtime in installed.runtimes(tmp_path) if runtime.language == "bash")
+    assert told.installed
+    assert "codecoach runtimes install bash" in tell(Language.EN, told.problem)
+    assert "codecoach runtimes install bash" in tell(Language.ZH, told.problem)
+    packages.install("bash", tmp_path)
+    assert installed.installed(tmp_path, "bash").folder == newer.name
+    assert not (installed.runtimes_folder(tmp_path) / older.name).exists()
+    (told,) = (runtime for runtime in installed.runtimes(tmp_path) if runtime.language == "bash")
+    assert told.problem is None
