@@ -20,6 +20,7 @@ class Programs:
     hoards     takes memory without end
     floods     prints without end
     writes     leaves `out.txt` with `grüß` in it
+    draws      leaves a picture, `plot.png` or `plot.gif`
     """
 
     hello: str
@@ -33,6 +34,7 @@ class Programs:
     hoards: str
     floods: str
     writes: str
+    draws: str
     wrong: str = ""
     wrongness: tuple[str, ...] = field(default=())
 
@@ -42,6 +44,41 @@ def go_main(body: str, *packages: str) -> str:
     imports = "\n".join(f'import "{name}"' for name in ("fmt", *packages))
     return f"package main\n\n{imports}\n\nfunc main() {{\n{body}\n}}\n"
 
+
+# A picture of one point, for languages that have nothing to draw with.
+POINT = "47494638396101000100800000000000ffffff2c00000000010001000002024401003b"
+# Three bars, row by row, each led by the byte that says how it is packed: what the pixels of a PNG are.
+NODE_PLOT = """
+const pixels = Array.from({ length: 30 }, (_, y) => [0, ...Array.from({ length: 30 }, (_, x) => (30 - y > [9, 25, 17][Math.floor(x / 10)] ? 255 : 80))]).flat();
+const four = (n) => { const bytes = Buffer.alloc(4); bytes.writeUInt32BE(n); return bytes; };
+const chunk = (kind, data) => { const named = Buffer.concat([Buffer.from(kind), data]); return Buffer.concat([four(data.length), named, four(crc32(named))]); };
+const head = Buffer.concat([four(30), four(30), Buffer.from([8, 0, 0, 0, 0])]);
+const signature = Buffer.from([137, 80, 78, 71, 13, 10, 26, 10]);
+writeFileSync('plot.png', Buffer.concat([signature, chunk('IHDR', head), chunk('IDAT', deflateSync(Buffer.from(pixels))), chunk('IEND', Buffer.alloc(0))]));
+"""
+NODE_IMPORTS = "import { writeFileSync } from 'node:fs';\nimport { crc32, deflateSync } from 'node:zlib';\n"
+PHP_PLOT = """<?php
+$pixels = '';
+for ($y = 0; $y < 30; $y++) {
+    $pixels .= "\\0";
+    for ($x = 0; $x < 30; $x++) $pixels .= chr(30 - $y > [9, 25, 17][intdiv($x, 10)] ? 255 : 80);
+}
+$chunk = fn($kind, $data) => pack('N', strlen($data)) . $kind . $data . pack('N', crc32($kind . $data));
+$head = pack('NNC5', 30, 30, 8, 0, 0, 0, 0);
+file_put_contents('plot.png', "\\x89PNG\\r\\n\\x1a\\n" . $chunk('IHDR', $head) . $chunk('IDAT', gzcompress($pixels)) . $chunk('IEND', ''));
+"""
+GO_PLOT = """
+plot := image.NewGray(image.Rect(0, 0, 30, 30))
+for x := 0; x < 30; x++ {
+	for y := 0; y < []int{9, 25, 17}[x/10]; y++ {
+		plot.SetGray(x, 29-y, color.Gray{200})
+	}
+}
+file, _ := os.Create("plot.png")
+if png.Encode(file, plot) == nil {
+	fmt.Print()
+}
+"""
 
 PROGRAMS = {
     "python": Programs(
@@ -56,6 +93,7 @@ PROGRAMS = {
         hoards="kept = []\nwhile True: kept.append('x' * 10_000_000)",
         floods="while True: print('x' * 100)",
         writes="open('out.txt', 'w').write('grüß')",
+        draws="import matplotlib.pyplot as plt\nplt.bar(['a', 'b', 'c'], [9, 25, 17])\nplt.savefig('plot.png')",
     ),
     "javascript": Programs(
         hello="console.log('grüß dich, 世界 😀');",
@@ -69,6 +107,7 @@ PROGRAMS = {
         hoards="const kept = [];\nwhile (true) kept.push(Buffer.alloc(10_000_000, 1));",
         floods="import { writeSync } from 'node:fs';\nwhile (true) writeSync(1, 'x'.repeat(100) + '\\n');",
         writes="import { writeFileSync } from 'node:fs';\nwriteFileSync('out.txt', 'grüß');",
+        draws=NODE_IMPORTS + NODE_PLOT,
     ),
     "typescript": Programs(
         hello="const names: string[] = ['世界 😀'];\nfor (const name of names) console.log(`grüß dich, ${name}`);",
@@ -82,6 +121,8 @@ PROGRAMS = {
         hoards="const kept: Buffer[] = [];\nwhile (true) kept.push(Buffer.alloc(10_000_000, 1));",
         floods="import { writeSync } from 'node:fs';\nwhile (true) writeSync(1, 'x'.repeat(100) + '\\n');",
         writes="import { writeFileSync } from 'node:fs';\nwriteFileSync('out.txt', 'grüß');",
+        draws=NODE_IMPORTS
+        + NODE_PLOT.replace("= (n)", "= (n: number)").replace("(kind, data)", "(kind: string, data: Buffer)"),
     ),
     "go": Programs(
         hello=go_main('fmt.Println("grüß dich, 世界 😀")'),
@@ -105,6 +146,7 @@ PROGRAMS = {
         ),
         floods=go_main('for {\nfmt.Println(strings.Repeat("x", 100))\n}', "strings"),
         writes=go_main('fmt.Print()\nos.WriteFile("out.txt", []byte("grüß"), 0o644)', "os"),
+        draws=go_main(GO_PLOT, "image", "image/color", "image/png", "os"),
     ),
     "rust": Programs(
         hello='fn main() {\n    println!("grüß dich, 世界 😀");\n}',
@@ -118,6 +160,7 @@ PROGRAMS = {
         hoards="fn main() {\n    let mut kept = Vec::new();\n    loop { kept.push(vec![1u8; 10_000_000]); }\n}",
         floods='fn main() {\n    loop { println!("{}", "x".repeat(100)); }\n}',
         writes='fn main() {\n    std::fs::write("out.txt", "grüß").unwrap();\n}',
+        draws=f'fn main() {{\n    let hex = "{POINT}";\n    let bytes: Vec<u8> = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();\n    std::fs::write("plot.gif", bytes).unwrap();\n}}',
         wrong='fn main() {\n    let a: u32 = 1;\n    let b: String = a;\n    println!("{b}");\n}',
         wrongness=("E0308", "main.rs:3"),
     ),
@@ -133,6 +176,7 @@ PROGRAMS = {
         hoards="<?php\n$kept = [];\nwhile (true) $kept[] = str_repeat('x', 10_000_000);",
         floods="<?php\nwhile (true) echo str_repeat('x', 100), PHP_EOL;",
         writes="<?php\nfile_put_contents('out.txt', 'grüß');",
+        draws=PHP_PLOT,
     ),
     "bash": Programs(
         hello="echo 'grüß dich, 世界 😀'",
@@ -146,6 +190,7 @@ PROGRAMS = {
         hoards="text=xxxxxxxxxxxxxxxx\nwhile :; do text=$text$text; done",
         floods="yes",
         writes="printf grüß >out.txt",
+        draws=f"printf \"$(sed 's/../\\\\x&/g' <<<{POINT})\" >plot.gif",
     ),
     "sql": Programs(
         hello=".headers off\n.mode list\nSELECT 'grüß dich, 世界 😀';",
@@ -159,6 +204,7 @@ PROGRAMS = {
         hoards="CREATE TABLE kept AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT 1 FROM n) SELECT zeroblob(10000000) FROM n;",
         floods=".mode list\nWITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n;",
         writes=".output out.txt\n.headers off\n.mode list\n.separator '' ''\nSELECT 'grüß';",
+        draws=f".headers off\n.output /dev/null\nSELECT writefile('plot.gif', x'{POINT}');",
     ),
     "lua": Programs(
         hello="print('grüß dich, 世界 😀')",
@@ -172,5 +218,6 @@ PROGRAMS = {
         hoards="local kept = {}\nwhile true do kept[#kept + 1] = string.rep('x', 10000000) .. #kept end",
         floods="while true do print(string.rep('x', 100)) end",
         writes="local file = io.open('out.txt', 'w')\nfile:write('grüß')\nfile:close()",
+        draws=f"local file = io.open('plot.gif', 'wb')\nfile:write((('{POINT}'):gsub('..', function(hex) return string.char(tonumber(hex, 16)) end)))\nfile:close()",
     ),
 }

@@ -1,4 +1,4 @@
-"""Every language does what every other does: prints, reads, fails, is stopped and leaves files in the same way."""
+"""Every language does what every other does, on both runners: prints, reads, fails, is stopped and leaves files alike."""
 
 import uuid
 
@@ -6,18 +6,24 @@ import pytest
 
 from codecoach.languages import BY_ID
 from codecoach.runner import installed, packages
-from codecoach.runner.port import File, Limits, RunRequest, RunResult, RunStatus
+from codecoach.runner.port import File, Limits, OutputChunk, RunRequest, RunResult, RunStatus
+from codecoach.ui import pictures
 from tests.contracts.language_programs import PROGRAMS, Programs
+from tests.contracts.piston_fixture import piston_with_all
 from tests.contracts.runner_contract import result
 from tests.contracts.sandbox_fixture import CACHE_DIR, sandbox
 
 MB = 1024 * 1024
 
 
-@pytest.fixture(scope="module")
-def runner():
+@pytest.fixture(scope="module", params=["sandbox", "piston"])
+def runner(request):
     made = sandbox(*packages.AT_ONCE)
-    yield made
+    if request.param == "sandbox":
+        yield made
+    else:
+        with piston_with_all() as piston:
+            yield piston
     made.close()
 
 
@@ -99,3 +105,26 @@ def test_too_much_output_is_cut_and_named(run, programs):
 def test_a_file_that_it_leaves_comes_back(run, programs):
     ended = run(programs.writes)
     assert (ended.status, ended.files) == (RunStatus.OK, (File("out.txt", "grüß".encode()),))
+
+
+def test_a_plot_comes_back_as_a_picture_that_can_be_shown(run, programs):
+    ended = run(programs.draws)
+    assert ended.status is RunStatus.OK, ended
+    (plot,) = ended.files
+    assert pictures.is_picture(plot.name)
+    assert pictures.showable(plot.content)
+
+
+def test_a_file_that_went_in_is_read_and_bytes_of_any_kind_are_left_alone(run, programs):
+    ended = run(programs.hello, File("data/raw.bin", bytes(range(256))), File("data/text.txt", "ü".encode()))
+    assert (ended.status, ended.files) == (RunStatus.OK, ())
+
+
+def test_stop_ends_it_and_keeps_what_was_printed(runner, language, programs):
+    files = (File(BY_ID[language].main, programs.endless.encode()),)
+    asked = RunRequest(uuid.uuid4().hex, language, files, limits=Limits(timeout_s=120))
+    for event in runner.run(asked):
+        if isinstance(event, OutputChunk):
+            runner.cancel(asked.job_id)
+    # The line's end may be a piece of its own.
+    assert (event.status, event.run.stdout.strip()) == (RunStatus.CANCELLED, "on")
