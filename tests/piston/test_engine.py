@@ -231,3 +231,25 @@ def test_of_several_names_a_wrong_one_stops_all_before_anything_is_done(piston):
 def test_another_build_of_a_version_is_installed_again_when_asked_for(piston):
     run(piston, "install", "bash=5.2.15", "--again")
     assert [method for method, _ in piston.asked] == ["POST", "DELETE", "POST"]
+
+
+@pytest.mark.parametrize(
+    "recorded", sorted(file.stem for file in CAPTURES.glob("*packages_*.json") if "repo_down" not in file.stem)
+)
+def test_every_answer_about_packages_is_understood(piston, recorded):
+    said = capture(recorded)
+    piston.files.content["/index"] = f"dash,0.5.11,{SHA},{piston.files.address}/x\n".encode()
+    piston.answers = dict.fromkeys([("POST", "dash", "0.5.11"), ("DELETE", "dash", "0.5.11")], recorded)
+    asked = engine(piston)
+    if said["method"] == "GET":
+        assert {item.language for item in asked.packages()} >= {"bash", "python"}
+        return
+    change = asked.uninstall if said["method"] == "DELETE" else asked.install
+    if said["status"] == 200:
+        assert change("dash=0.5.11") == Done("dash=0.5.11", changed=True)
+    elif "lready installed" in said["response"]["message"] or "is not installed" in said["response"]["message"]:
+        assert change("dash=0.5.11") == Done("dash=0.5.11", changed=False)
+    else:
+        with pytest.raises(PistonRefused) as refused:
+            change("dash=0.5.11")
+        assert refused.value.values["detail"] == said["response"]["message"][:300]
