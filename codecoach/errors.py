@@ -17,6 +17,7 @@
     │   ├── RuntimeMissing      no runtime is installed for this language
     │   ├── RuntimeBroken       a runtime cannot be built here, or does not pass its test
     │   ├── SandboxUnavailable  this machine does not allow the sandbox
+    │   ├── RunnerFull          so many programs wait already that no more are taken
     │   └── RunnerUnavailable   the runner does not answer
     ├── SimulationError         the simulated AWS cannot be started or reached
     ├── IdentityUnknown         AWS does not say who we are
@@ -122,6 +123,10 @@ class RuntimeBroken(RunnerError):
 
 class SandboxUnavailable(RunnerError):
     key = "sandbox_unavailable"
+
+
+class RunnerFull(RunnerError):
+    key = "runner_full"
 
 
 class RunnerUnavailable(RunnerError):

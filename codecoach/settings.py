@@ -136,6 +136,9 @@ class Settings(BaseSettings):
         ge=1,
         description="Programs that run at the same time; more wait in a queue. Default: the number of cores, at least 2.",
     )
+    run_queue: int = Field(
+        100, ge=1, description="Programs that may wait in the queue, whichever runner has it; one more is refused."
+    )
 
     run_role_arn: str = Field(
         "",

@@ -14,7 +14,7 @@ import pytest
 
 from codecoach.aws.gateway import Gateway
 from codecoach.aws.simulated import SimulatedAws
-from codecoach.errors import InputRefused, RunnerUnavailable, RuntimeMissing
+from codecoach.errors import InputRefused, RunnerFull, RunnerUnavailable, RuntimeMissing
 from codecoach.languages import BY_ID
 from codecoach.runner import packages
 from codecoach.runner.credentials import AwsAccess, AwsMode, Credentials
@@ -218,6 +218,18 @@ def test_waiting_runs_are_told_their_position_and_take_the_free_place(scripts):
         assert list(first)[-1].status is RunStatus.CANCELLED
         assert list(third)[-1].run.stdout == "third\n"
         assert standin.jobs.count("rust") <= 3 + 5, "jobs and those that stop them; the second never began"
+        runner.close()
+
+
+def test_up_to_the_configured_length_of_the_queue_nothing_is_refused_and_then_it_is_said(scripts):
+    with standing_in(scripts) as standin:
+        runner = Piston(Settings(piston_urls=standin.url, piston_jobs=1, run_queue=2))
+        asked = [asking("sleep 1000", limits=Limits(timeout_s=55)) for _ in range(4)]
+        running = [runner.run(each) for each in asked]
+        assert [next(each) for each in running[:3]] == [StageChanged("compile"), Queued(1), Queued(2)]
+        with pytest.raises(RunnerFull) as refused:
+            next(running[3])
+        assert refused.value.values == {"waiting": 2}
         runner.close()
 
 

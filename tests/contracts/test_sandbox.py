@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from codecoach.errors import InputRefused, RunnerUnavailable, RuntimeMissing
+from codecoach.errors import InputRefused, RunnerFull, RunnerUnavailable, RuntimeMissing
 from codecoach.runner.credentials import AwsAccess, AwsMode
 from codecoach.runner.port import File, Limits, OutputChunk, Queued, RunStatus, StageChanged
 from codecoach.runner.sandbox import Sandbox
@@ -97,6 +97,22 @@ def test_waiting_runs_are_told_their_position_as_they_move_up(one_worker):
     assert list(first)[-1].status is RunStatus.CANCELLED
     assert next(second) == StageChanged("run")
     assert next(third) == Queued(1)
+
+
+def test_up_to_the_configured_length_of_the_queue_nothing_is_refused_and_then_it_is_said():
+    small = Sandbox(Settings(cache_dir=CACHE_DIR, run_workers=1, run_queue=2))
+    asked = [request("import time; time.sleep(1000)") for _ in range(4)]
+    running = [small.run(each) for each in asked]
+    assert [next(each) for each in running[:3]] == [StageChanged("run"), Queued(1), Queued(2)]
+    with pytest.raises(RunnerFull) as refused:
+        next(running[3])
+    assert refused.value.values == {"waiting": 2}
+    small.cancel(asked[0].job_id)
+    assert list(running[0])[-1].status is RunStatus.CANCELLED
+    assert next(small.run(request("print(1)"))) == Queued(2)
+    for each in running[1:3]:
+        each.close()
+    small.close()
 
 
 def test_a_run_stopped_in_the_queue_never_starts_and_the_next_moves_up(one_worker):

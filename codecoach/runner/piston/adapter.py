@@ -28,7 +28,7 @@ class Piston:
     def __init__(self, settings: Settings, gate: Gate | None = None) -> None:
         """`gate` is how programs get to the simulated AWS; None where they cannot."""
         self._servers = tuple(Server(url) for url in settings.piston_addresses)
-        self._places = Places(self._servers, settings.piston_jobs)
+        self._places = Places(self._servers, settings.piston_jobs, settings.run_queue)
         self._gate = gate
         self._jobs: dict[str, Job] = {}
 

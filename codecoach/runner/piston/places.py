@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from codecoach import languages
-from codecoach.errors import RunnerUnavailable, RuntimeMissing
+from codecoach.errors import RunnerFull, RunnerUnavailable, RuntimeMissing
 from codecoach.runner.piston.server import Server
 
 _LOOK_EVERY_S = 2.0
@@ -31,9 +31,10 @@ class _Ticket:
 class Places:
     """Hands out places on servers; safe to use from any thread."""
 
-    def __init__(self, servers: Sequence[Server], at_once: int) -> None:
+    def __init__(self, servers: Sequence[Server], at_once: int, queue: int) -> None:
         self._servers = servers
         self._at_once = at_once
+        self._queue = queue
         self._changed = threading.Condition()
         self._taken = dict.fromkeys(servers, 0)
         self._waiting: list[_Ticket] = []
@@ -46,7 +47,7 @@ class Places:
         refused_by  servers that already refused this job
         moved       is told the position, 1 being next, whenever it changes
 
-        Raises `RunnerUnavailable` where no server answers, `RuntimeMissing` where none has the language.
+        Raises `RunnerUnavailable` where no server answers, `RuntimeMissing` where none has the language, `RunnerFull`.
         """
         ticket, told, given = _Ticket(language, refused_by), -1, False
         with self._changed:
@@ -62,6 +63,8 @@ class Places:
                 if position == 0:
                     given = True
                     return ticket.server
+                if told < 0 and position > self._queue:
+                    raise RunnerFull(waiting=self._queue)
                 if position != told:
                     told = position
                     moved(position)

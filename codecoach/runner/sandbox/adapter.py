@@ -11,7 +11,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from codecoach import languages
-from codecoach.errors import RunnerUnavailable, RuntimeMissing
+from codecoach.errors import RunnerFull, RunnerUnavailable, RuntimeMissing
 from codecoach.i18n import Notice
 from codecoach.runner import installed
 from codecoach.runner.checking import check
@@ -31,17 +31,18 @@ class Sandbox:
 
     def __init__(self, settings: Settings) -> None:
         self._cache_dir = settings.cache_dir
-        self._start_with(settings.run_workers, installed.runtimes_folder(settings.cache_dir))
+        self._start_with(settings.run_workers, settings.run_queue, installed.runtimes_folder(settings.cache_dir))
 
     @classmethod
     def of(cls, runtimes: Path, workers: int) -> "Sandbox":
         """A sandbox over a folder of runtimes, for `run_with`; used while a runtime is being installed."""
         sandbox = cls.__new__(cls)
-        sandbox._start_with(workers, runtimes)
+        sandbox._start_with(workers, workers, runtimes)
         return sandbox
 
-    def _start_with(self, workers: int, runtimes: Path) -> None:
+    def _start_with(self, workers: int, queue: int, runtimes: Path) -> None:
         self._setup = wire.Setup(workers, runtimes)
+        self._queue = queue
         self._lock = threading.Lock()
         self._launcher: _Launcher | None = None
         self._problem: probing.Problem | None = None
@@ -110,7 +111,7 @@ class Sandbox:
                 self._launcher.close()
                 self._launcher = None
             if self._launcher is None:
-                self._launcher = _Launcher(self._setup)
+                self._launcher = _Launcher(self._setup, self._queue)
             return self._launcher
 
     def _must_work(self) -> None:
@@ -127,7 +128,9 @@ class Sandbox:
 class _Launcher:
     """The launcher process as the app sees it."""
 
-    def __init__(self, setup: wire.Setup) -> None:
+    def __init__(self, setup: wire.Setup, queue: int) -> None:
+        self._queue = queue
+        self._most = setup.workers + queue
         setup.runtimes.mkdir(parents=True, exist_ok=True)
         self._socket, theirs = socket.socketpair()
         self._sending = threading.Lock()
@@ -146,8 +149,12 @@ class _Launcher:
         self._reader.start()
 
     def begin(self, start: wire.Start) -> "SimpleQueue[RunEvent | wire.Broken]":
+        """Raises `RunnerFull`."""
         events: SimpleQueue[RunEvent | wire.Broken] = SimpleQueue()
-        self._jobs[start.request.job_id] = events
+        with self._sending:
+            if len(self._jobs) >= self._most:
+                raise RunnerFull(waiting=self._queue)
+            self._jobs[start.request.job_id] = events
         if not self.send(start):
             self._lose_all()
         return events
