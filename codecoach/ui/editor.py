@@ -7,8 +7,7 @@ from typing import Final
 import streamlit as st
 
 from codecoach import languages
-from codecoach.runner.port import File
-from codecoach.ui import ace, advice, aws_choice, notices, programs, running
+from codecoach.ui import ace, advice, aws_choice, notices, programs, run_panel, running
 from codecoach.ui.acting import attempt
 from codecoach.ui.icon_only import icon_only
 from codecoach.ui.session import services, t
@@ -16,6 +15,8 @@ from codecoach.ui.workshop import Workshop, act
 
 # As a runner takes them: relative, of plain characters, nothing that climbs out of the folder.
 _FILE_NAME: Final = re.compile(r"(?!.*(?:^|/)\.{1,2}(?:/|$))[\w.-]+(?:/[\w.-]+){0,4}", re.ASCII)
+
+_UNUSUAL: Final = re.compile(r"[^\w.-]+", re.ASCII)
 
 
 def draw_empty(owner: str) -> None:
@@ -93,6 +94,10 @@ def draw_files(shop: Workshop) -> None:
             ),
         ):
             _draw_file_menu(shop, names)
+            _draw_upload(shop)
+    if shop.data:
+        told = ", ".join(f"{notices.plain(file.name)} ({run_panel.size_words(file.size_bytes)})" for file in shop.data)
+        st.caption(f":material/attach_file: {t('editor.data', files=told)}")
 
 
 def _choose(shop: Workshop, name: str | None) -> None:
@@ -119,6 +124,16 @@ def _draw_file_menu(shop: Workshop, names: list[str]) -> None:
         on_click=act,
         args=(shop, shop.remove),
     )
+
+
+def _draw_upload(shop: Workshop) -> None:
+    with st.form("upload", border=False, clear_on_submit=True):
+        files = st.file_uploader(t("editor.upload"), accept_multiple_files=True, help=t("editor.upload_help"))
+        taken = st.form_submit_button(t("editor.upload_add"), icon=":material/upload_file:")
+    if taken and files:
+        for file in files:
+            act(shop, shop.take, _UNUSUAL.sub("_", file.name), file.getvalue())
+        st.rerun()
 
 
 def draw_code(shop: Workshop) -> None:
@@ -159,7 +174,7 @@ def draw_buttons(shop: Workshop) -> None:
                 t("editor.undo"), key="editor:undo", icon=":material/undo:", on_click=act, args=(shop, shop.take_back)
             )
         st.caption(t("editor.keys"), width="content")
-    aws_choice.draw_actions(program.language, _files(shop))
+    aws_choice.draw_actions(program.language, shop.handed_in)
 
 
 def draw_conflict(shop: Workshop) -> None:
@@ -204,11 +219,7 @@ def draw_keys(shop: Workshop) -> None:
 def run(shop: Workshop) -> None:
     """Run the program as it stands."""
     program = shop.program
-    running.start(program.owner, program.id, program.language, _files(shop), program.stdin, program.args)
-
-
-def _files(shop: Workshop) -> tuple[File, ...]:
-    return tuple(File(file.name, file.text.encode()) for file in shop.program.files)
+    running.start(program.owner, program.id, program.language, shop.handed_in, program.stdin, program.args)
 
 
 def is_running(shop: Workshop) -> bool:

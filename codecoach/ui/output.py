@@ -5,8 +5,7 @@ from typing import Final
 import streamlit as st
 
 from codecoach.coach import runs
-from codecoach.runner.port import File
-from codecoach.store.programs import Program, RunRecord
+from codecoach.store.programs import RunRecord
 from codecoach.ui import advice, run_panel
 from codecoach.ui.live import Following
 from codecoach.ui.programs import LISTED_RUNS
@@ -59,7 +58,7 @@ def _line(record: RunRecord) -> str:
 
 
 def _draw_fix(shop: Workshop, record: RunRecord, proposed: bool) -> None:
-    changed = record.code_sha256 != fingerprint(shop.program)
+    changed = record.code_sha256 != fingerprint(shop)
     if run_panel.fixable(record):
         st.button(
             t("editor.fix"),
@@ -74,9 +73,9 @@ def _draw_fix(shop: Workshop, record: RunRecord, proposed: bool) -> None:
         st.caption(f":material/history: {t('editor.code_changed')}")
 
 
-def fingerprint(program: Program) -> str:
+def fingerprint(shop: Workshop) -> str:
     """What a run's `code_sha256` is while the code is as it ran."""
-    return runs.code_sha256(File(file.name, file.text.encode()) for file in program.files)
+    return runs.code_sha256(shop.handed_in)
 
 
 def _listed(thread: str, newest_id: str) -> tuple[RunRecord, ...]:

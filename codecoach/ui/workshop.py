@@ -15,8 +15,9 @@ import streamlit as st
 
 from codecoach import languages
 from codecoach.errors import StoreError, VersionConflict
+from codecoach.runner.port import File
 from codecoach.store.programs import Program, SourceFile
-from codecoach.ui import notices
+from codecoach.ui import ace, notices
 from codecoach.ui.acting import attempt_once
 from codecoach.ui.session import services
 
@@ -30,6 +31,7 @@ class Workshop:
     program   as this session knows it, its version the store's
     revision  grows when the text comes from elsewhere than the editor, which then must be given it anew
     chosen    the name of the file in the editor
+    data      files beside the program's own that are no text to edit; of this browser session alone
     undo      the files as they were before a correction was applied, None where there is nothing to undo
     conflict  True while a change of ours could not be saved because of one made elsewhere
     unsaved   True while the store holds less than this, for whatever other reason
@@ -41,6 +43,13 @@ class Workshop:
     undo: tuple[SourceFile, ...] | None = None
     conflict: bool = False
     unsaved: bool = False
+    data: tuple[File, ...] = ()
+
+    @property
+    def handed_in(self) -> tuple[File, ...]:
+        """All files that a run of it gets."""
+        files = {file.name: File(file.name, file.text.encode()) for file in self.program.files}
+        return (*files.values(), *(file for file in self.data if file.name not in files))
 
     @property
     def file(self) -> SourceFile:
@@ -106,6 +115,19 @@ class Workshop:
         """Add an empty file and show it."""
         self.change(files=(*self.program.files, SourceFile(name, "")))
         self.chosen = name
+
+    def take(self, name: str, content: bytes) -> None:
+        """Add a file of the user's, in place of one of that name; what is text can be edited and is kept with the program."""
+        try:
+            text = content.decode()
+        except UnicodeDecodeError:
+            text = "\0"
+        if "\0" in text or len(text) > ace.MAX_CHARS:
+            self.data = (*(file for file in self.data if file.name != name), File(name, content))
+        elif any(file.name == name for file in self.program.files):
+            self.put(_with(self.program.files, name, SourceFile(name, text)))
+        else:
+            self.change(files=(*self.program.files, SourceFile(name, text)))
 
     def rename(self, name: str) -> None:
         """Rename the file in the editor."""

@@ -147,6 +147,22 @@ def test_files_are_added_chosen_and_removed(services, sid, program):
     assert [file.name for file in stored(services, program).files] == ["main.py"]
 
 
+@pytest.mark.usefixtures("_can_run")
+def test_files_of_the_users_are_handed_to_the_run_text_as_text_and_the_rest_to_the_byte(services, sid, program):
+    reads = "print(open('table.csv').read().strip(), list(open('a_b.bin', 'rb').read()))"
+    services.programs.save(replace(program, files=(SourceFile("main.py", reads),)))
+    test = editor(sid, program)
+    (uploader,) = test.get("file_uploader")
+    uploader.set_value([("table.csv", "grüß;1\n".encode(), "text/csv"), ("a b.bin", b"\0\xff", "")])
+    test = press(test, "Hand in")
+    assert stored(services, program).files[1:] == (SourceFile("table.csv", "grüß;1\n"),)
+    assert any("b.bin (2 B)" in caption.value for caption in test.caption)
+    press(test, "Run")
+    job = services.runs.find(program.id)
+    assert job.join(60)
+    assert job.result.run.stdout == "grüß;1 [0, 255]\n", job.result
+
+
 @pytest.mark.parametrize("name", ["../x.py", "/etc/passwd", "main.py", "a b", "", "x/../../y"])
 def test_file_names_that_climb_or_repeat_are_refused(services, sid, program, name):
     test = editor(sid, program)
