@@ -26,6 +26,13 @@ SUPERVISED_ALIAS = "codecoach-"
 
 RECORD = "runtime.json"
 
+_SDK_MISSING = {
+    "not_pinned": "runtimes.sdk_not_pinned",
+    "not_fetched": "runtimes.sdk_not_fetched",
+    "not_as_pinned": "runtimes.sdk_not_as_pinned",
+}
+"""What a package's build.sh says of the SDK that it could not install -> what people are told."""
+
 
 @dataclass(frozen=True)
 class Package:
@@ -56,7 +63,7 @@ class Installed:
     folder       its name below the runtimes' folder
     mount        where the program finds it
     environment  variables it needs, complete
-    sdk_missing  why it was built without its AWS SDK; empty where it has one or there is none
+    sdk_missing  why it was built without its AWS SDK, a word of `_SDK_MISSING` first; empty where it has one or there is none
     compiles     it has a `compile` script, which runs before `run` and leaves beside the program's files what that needs
     """
 
@@ -135,7 +142,7 @@ def _runtime(cache_dir: Path, language: str, sdk: str) -> Runtime:
     if runtime is None:
         return Runtime(language, package.version, False, sdk, Notice("runtimes.not_installed", {"language": language}))
     if runtime.sdk_missing:
-        lacks = Notice("runtimes.no_sdk", {"sdk": sdk, "detail": runtime.sdk_missing})
+        lacks = Notice(_SDK_MISSING.get(runtime.sdk_missing.split(" ")[0], "runtimes.no_sdk"), {"sdk": sdk})
         return Runtime(language, runtime.version, True, "", lacks)
     newer = Notice("runtimes.newer", {"language": language}) if there != package else None
     return Runtime(language, runtime.version, True, runtime.sdk or sdk, newer)

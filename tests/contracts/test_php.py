@@ -1,6 +1,7 @@
 """PHP runs with the SDK of a release that is the pinned one, and says plainly where it has none."""
 
 import hashlib
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -60,13 +61,27 @@ def test_without_a_pin_nothing_is_fetched(package):
     assert "no release" in script(package, "-c", INSTALL)
 
 
-def test_a_runtime_without_its_sdk_says_so_in_both_languages(tmp_path):
+WHY = {
+    "not_pinned no release": ("pinned yet", "尚未固定"),
+    "not_fetched the SDK could not": ("GitHub", "GitHub"),
+    "not_as_pinned the SDK that": ("is not the release", "不符"),
+    "whatever else": ("could not be had", "无法获得"),
+}
+
+
+@pytest.mark.parametrize("noted", WHY)
+def test_a_runtime_without_its_sdk_says_why_in_both_languages(tmp_path, noted):
     made = installed.known()["php"]
     folder = installed.runtimes_folder(tmp_path) / made.name
     folder.mkdir(parents=True)
-    (folder / installed.RECORD).write_text('{"version": "8.2.36", "sdk_missing": "it could not be fetched"}')
+    (folder / installed.RECORD).write_text(f'{{"version": "8.2.36", "sdk_missing": "{noted}"}}')
     (runtime,) = (runtime for runtime in installed.runtimes(tmp_path) if runtime.language == "php")
     assert (runtime.installed, runtime.sdk) == (True, "")
-    for language in Language:
+    for language, words in zip(Language, WHY[noted], strict=True):
         assert "aws-sdk-php" in tell(language, runtime.problem)
-        assert "it could not be fetched" in tell(language, runtime.problem)
+        assert words in tell(language, runtime.problem)
+
+
+def test_every_word_that_the_build_notes_is_known():
+    build = (PACKAGE / "build.sh").read_text("utf-8")
+    assert set(re.findall(r'echo "(not_\w+) ', build)) == set(installed._SDK_MISSING)

@@ -10,6 +10,6 @@ spl_autoload_register(static function (string $class): void {
         return;
     }
     if (str_starts_with($class, 'Aws\\')) {
-        throw new Error("$class: this PHP runtime has no AWS SDK, because " . trim(file_get_contents(dirname(__DIR__) . '/SDK_MISSING')));
+        throw new Error("$class: this PHP runtime has no AWS SDK, because " . trim(strstr(file_get_contents(dirname(__DIR__) . '/SDK_MISSING'), ' ')));
     }
 });

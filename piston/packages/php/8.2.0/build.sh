@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds a PHP runtime into $PREFIX: PHP's command line out of Debian's packages, and the AWS SDK's release from GitHub where
-# that can be fetched. Without it PHP runs, and SDK_MISSING says why it is not there.
+# that can be fetched. Without it PHP runs, and SDK_MISSING says why it is not there: in a word, which CodeCoach knows, and in a sentence.
 set -euo pipefail
 . ./debian.sh
 . ./fetch-sdk.sh
@@ -8,11 +8,11 @@ set -euo pipefail
 # The release names no checksum; sdk.txt holds the one that was recorded when the version was chosen (pin-sdk.sh).
 install_sdk() {
     local version checksum
-    read -r version checksum < <(grep -v '^#' sdk.txt) || { echo "no release of the AWS SDK for PHP is pinned, see sdk.txt"; return; }
+    read -r version checksum < <(grep -v '^#' sdk.txt) || { echo "not_pinned no release of the AWS SDK for PHP is pinned, see sdk.txt"; return; }
     fetch_sdk "$version" >aws.phar 2>/dev/null ||
-        { echo "the AWS SDK for PHP could not be fetched from its releases on GitHub"; return; }
+        { echo "not_fetched the AWS SDK for PHP could not be fetched from its releases on GitHub"; return; }
     echo "$checksum  aws.phar" | sha256sum --check --quiet >/dev/null 2>&1 ||
-        { echo "the AWS SDK for PHP that was fetched is not the one that is pinned"; return; }
+        { echo "not_as_pinned the AWS SDK for PHP that was fetched is not the one that is pinned"; return; }
     install -m 644 aws.phar "$PREFIX/aws.phar"
     echo "aws-sdk-php $version" >"$PREFIX/SDK"
 }
