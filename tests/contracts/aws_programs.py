@@ -58,6 +58,28 @@ async function main(): Promise<void> {
 
 main();
 """,
+    "php": """<?php
+require 'vendor/autoload.php';
+
+use Aws\\DynamoDb\\DynamoDbClient;
+use Aws\\DynamoDb\\Marshaler;
+use Aws\\Ec2\\Ec2Client;
+use Aws\\S3\\S3Client;
+
+$s3 = new S3Client(['region' => 'us-east-1', 'version' => 'latest']);
+echo implode(' ', array_column($s3->listBuckets()['Buckets'], 'Name')), PHP_EOL;
+$table = new DynamoDbClient(['region' => 'us-east-1', 'version' => 'latest']);
+$marshaler = new Marshaler();
+$table->putItem(['TableName' => 'Orders', 'Item' => $marshaler->marshalItem(['OrderId' => '9', 'Status' => 'open', 'Customer' => 'grüß'])]);
+$item = $table->getItem(['TableName' => 'Orders', 'Key' => $marshaler->marshalItem(['OrderId' => '9'])])['Item'];
+echo $item['Status']['S'], ' ', $item['Customer']['S'], PHP_EOL;
+$names = [];
+foreach ((new Ec2Client(['region' => 'us-east-1', 'version' => 'latest']))->getPaginator('DescribeInstances') as $page) {
+    foreach ($page->search('Reservations[].Instances[].Tags[?Key==`Name`].Value | []') as $name) $names[] = $name;
+}
+sort($names);
+echo implode(' ', $names), PHP_EOL;
+""",
     "bash": """
 set -euo pipefail
 aws s3api list-buckets --query 'Buckets[].Name' --output text | tr '\\t' ' '
@@ -80,6 +102,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .item("Customer", text("grüß")).send().await?;
     let item = dynamodb.get_item().table_name("Orders").key("OrderId", text("9")).send().await?.item.unwrap();
     println!("{} {}", item["Status"].as_s().unwrap(), item["Customer"].as_s().unwrap());
+    let mut pages = aws_sdk_ec2::Client::new(&config).describe_instances().into_paginator().send();
+    let mut found = Vec::new();
+    while let Some(page) = pages.next().await {
+        for instance in page?.reservations().iter().flat_map(|group| group.instances()) {
+            found.extend(instance.tags().iter().filter(|tag| tag.key() == Some("Name")).filter_map(|tag| tag.value().map(String::from)));
+        }
+    }
+    found.sort();
+    println!("{}", found.join(" "));
     Ok(())
 }
 """,

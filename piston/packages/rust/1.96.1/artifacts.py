@@ -1,0 +1,1 @@
+../1.96.0/artifacts.py
