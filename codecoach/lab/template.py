@@ -52,9 +52,9 @@ def _fill(text: str, values: Mapping[str, str], style: Style) -> str:
     from langchain_core.prompts import PromptTemplate  # half a second, and only who fills something in needs it
 
     parts = _VARIABLE[style].split(text)  # literal, name, literal, name, ... literal
-    names = set(parts[1::2])
-    escaped = [part.replace("{", "{{").replace("}", "}}") for part in parts[::2]]
-    template = "".join(
-        literal + (f"{{{name}}}" if name else "") for literal, name in zip(escaped, [*parts[1::2], ""], strict=True)
-    )
-    return str(PromptTemplate(template=template, input_variables=sorted(names)).format(**{n: values[n] for n in names}))
+    # Under names of our own: langchain keeps some, such as `stop` and `self`, for itself.
+    inner = {name: f"v{number}" for number, name in enumerate(dict.fromkeys(parts[1::2]))}
+    parts[::2] = [part.replace("{", "{{").replace("}", "}}") for part in parts[::2]]
+    parts[1::2] = [f"{{{inner[name]}}}" for name in parts[1::2]]
+    made = PromptTemplate(template="".join(parts), input_variables=list(inner.values()))
+    return str(made.format(**{known: values[name] for name, known in inner.items()}))

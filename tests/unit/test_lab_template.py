@@ -29,6 +29,12 @@ def test_names_may_be_of_any_script():
     assert template.render("{主题} {größe}", {"主题": "云", "größe": "x"}) == "云 x"
 
 
+@pytest.mark.parametrize("name", ["self", "stop", "kwargs", "template", "class", "v0"])
+def test_no_name_is_taken(name):
+    text = f"{{{name}}} {{v0}} {{other}}"
+    assert template.render(text, {"v0": "0", "other": "o", name: "given"}).startswith("given ")
+
+
 def test_a_value_with_variables_in_it_is_not_filled_in_again():
     assert template.render("{a}{b}", {"a": "{b}", "b": "2"}) == "{b}2"
 
