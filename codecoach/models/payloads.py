@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 
 from codecoach.errors import InputRefused
 from codecoach.i18n import Notice
-from codecoach.lab.sheet import Parameters, Sheet
+from codecoach.lab.sheet import Example, Parameters, Sheet
 from codecoach.models.catalogue import Entry, Format, base_id, entry, nearest_living
 
 Operation = Literal["InvokeModel", "Converse"]
@@ -120,6 +120,9 @@ def build(sheet: Sheet, images: tuple[Image, ...] = ()) -> Payload:
         raise InputRefused("lab_images", model=model_id)
     notes: list[Notice] = []
     _note_the_model(model_id, notes)
+    numbers = [str(number) for number, example in enumerate(sheet.examples, 1) if not _whole(example)]
+    if numbers:
+        notes.append(Notice("lab.notes.example_left_out", {"numbers": ", ".join(numbers)}))
     draft = _Draft(sheet, chosen, _allowed(sheet, chosen, notes), images, notes)
     body = _BUILDERS[chosen](draft)
     return Payload(FORMATS[chosen].operation, model_id, chosen, body, tuple(notes))
@@ -139,6 +142,16 @@ class _Draft:
         self.notes.append(Notice(f"lab.notes.{key}", values))
 
     @property
+    def examples(self) -> tuple[Example, ...]:
+        """The examples that are whole: no model takes an empty turn."""
+        return tuple(example for example in self.sheet.examples if _whole(example))
+
+    @property
+    def system(self) -> str:
+        """The system text, empty where there is nothing to read in it."""
+        return self.sheet.system if self.sheet.system.strip() else ""
+
+    @property
     def prefill(self) -> str:
         """What the reply begins with; empty where the model takes none. No model takes one that ends in white space."""
         wanted = self.sheet.prefill.rstrip()
@@ -148,6 +161,10 @@ class _Draft:
         if wanted != self.sheet.prefill:
             self.note("prefill_trimmed")
         return wanted
+
+
+def _whole(example: Example) -> bool:
+    return bool(example.question.strip() and example.answer.strip())
 
 
 def _note_the_model(model_id: str, notes: list[Notice]) -> None:
@@ -197,7 +214,7 @@ def _claude_messages(draft: _Draft) -> dict[str, Any]:
         {
             "anthropic_version": ANTHROPIC_VERSION,
             "max_tokens": parameters.max_tokens,
-            "system": draft.sheet.system or None,
+            "system": draft.system or None,
             "messages": turns,
             "temperature": parameters.temperature,
             "top_p": parameters.top_p,
@@ -208,7 +225,7 @@ def _claude_messages(draft: _Draft) -> dict[str, Any]:
 
 
 def _converse(draft: _Draft) -> dict[str, Any]:
-    parameters, system = draft.parameters, draft.sheet.system
+    parameters, system = draft.parameters, draft.system
     text = draft.sheet.text
     if system and not _facts(draft.sheet.model_id).system:
         draft.note("system_before_turn")
@@ -234,7 +251,7 @@ def _turns(
     draft: _Draft, asked: list[dict[str, Any]], blocks: Callable[[str], list[dict[str, Any]]]
 ) -> list[dict[str, Any]]:
     turns: list[dict[str, Any]] = []
-    for example in draft.sheet.examples:
+    for example in draft.examples:
         turns.append({"role": "user", "content": blocks(example.question)})
         turns.append({"role": "assistant", "content": blocks(example.answer)})
     turns.append({"role": "user", "content": asked})
@@ -258,25 +275,24 @@ def _claude_text(draft: _Draft) -> dict[str, Any]:
 
 
 def _human_assistant(draft: _Draft) -> str:
-    """The turns as Claude 2 reads them: each after an empty line, the last one the assistant's, to be gone on with."""
+    """The turns as Claude 2 reads them: each after an empty line, the first one the human's, the last one the assistant's.
+
+    What stands before a first turn of the human's is the system prompt, before one of the assistant's it is what is asked.
+    """
     text = _TURN.sub(r"\n\n\1:", draft.sheet.text.strip())
     speakers = _TURN.findall(text)
     head = _TURN.split(text)[0].strip()
-    if speakers and head and not draft.sheet.examples:  # what stands before the first turn is the system prompt
-        text = text[text.index("\n\n" + speakers[0]) :]
-    elif not speakers or head:
+    if speakers[:1] == ["Human"]:
+        text = text[text.index("\n\nHuman:") :]
+    else:
         draft.note("human_added")
-        text, head = f"\n\nHuman: {text.strip()}", ""
-        speakers = ["Human", *speakers]
-    elif speakers[0] != "Human":
-        draft.note("human_added")
-        text = f"\n\nHuman:{text}"
-    if speakers[-1] != "Assistant":
+        text, head = f"\n\nHuman: {text.strip()}" if head else f"\n\nHuman:{text}", ""
+    if speakers[-1:] != ["Assistant"]:
         draft.note("assistant_added")
         text = f"{text.rstrip()}\n\nAssistant:"
     prefill = draft.prefill
     examples = "".join(
-        f"\n\nHuman: {example.question}\n\nAssistant: {example.answer}" for example in draft.sheet.examples
+        f"\n\nHuman: {example.question}\n\nAssistant: {example.answer}" for example in draft.examples
     )
     system = "\n\n".join(words for words in (draft.sheet.system.strip(), head) if words)
     return f"{system}{examples}{text}{' ' + prefill if prefill else ''}"
@@ -297,20 +313,17 @@ def _mistral_text(draft: _Draft) -> dict[str, Any]:
 
 
 def _instructions(draft: _Draft) -> str:
-    text, system = draft.sheet.text.strip(), draft.sheet.system.strip()
-    if "[INST]" in text:
-        text = text.removeprefix("<s>").lstrip()
-        if system:
-            text = text.replace("[INST]", f"[INST] {system}\n\n", 1)
-    else:
+    """The turns as Mistral's instruct models read them; a prompt that has its own marks keeps them."""
+    text, system = draft.sheet.text.strip().removeprefix("<s>").lstrip(), draft.system.strip()
+    if "[INST]" not in text:
         draft.note("inst_added")
-        asked = [*((example.question, example.answer) for example in draft.sheet.examples), (text, None)]
-        if system:
-            draft.note("system_before_turn")
-            asked[0] = (f"{system}\n\n{asked[0][0]}", asked[0][1])
-        text = "".join(
-            f"[INST] {question} [/INST]" + ("" if answer is None else f" {answer}</s>") for question, answer in asked
-        )
+        text = f"[INST] {text} [/INST]"
+    shown = (f"[INST] {example.question} [/INST] {example.answer}</s>" for example in draft.examples)
+    text = "".join((*shown, text))
+    if system:
+        draft.note("system_before_turn")
+        before, after = text.split("[INST]", 1)
+        text = f"{before}[INST] {system}\n\n{after.lstrip()}"
     prefill = draft.prefill
     return f"<s>{text}{' ' + prefill if prefill else ''}"
 

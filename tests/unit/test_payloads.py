@@ -65,6 +65,7 @@ def test_messages_carry_examples_prefill_pictures_and_parameters():
             ["assistant_added"],
         ),
         ("Assistant: b", "\n\nHuman:\n\nAssistant: b", ["human_added"]),
+        ("What is 2+2?\n\nAssistant:", "\n\nHuman: What is 2+2?\n\nAssistant:", ["human_added"]),
     ],
 )
 def test_claude_2_gets_the_turns_that_were_missing(text, prompt, notes):
@@ -80,13 +81,29 @@ def test_claude_2_gets_system_examples_and_prefill_in_its_text():
     assert (body["max_tokens_to_sample"], body["stop_sequences"], body["top_k"]) == (300, ["END"], 40)
 
 
+def test_what_stands_before_claude_2s_first_turn_stays_before_the_examples():
+    body = payloads.build(Sheet("Be brief.\n\nHuman: Now?", examples=EXAMPLES, model_id=CLAUDE_2)).body
+    assert body["prompt"] == "Be brief.\n\nHuman: 2+2?\n\nAssistant: 4\n\nHuman: Now?\n\nAssistant:"
+
+
+@pytest.mark.parametrize("model_id", [CLAUDE_3, CLAUDE_2, MISTRAL, NOVA])
+def test_no_turn_and_no_system_text_is_empty(model_id):
+    """Bedrock refuses them: "text content blocks must be non-empty", "The text field in the ContentBlock object is blank"."""
+    examples = (*EXAMPLES, Example("", ""), Example("5+5?", " \n"))
+    some = payloads.build(Sheet("Hi", " \n", examples=examples, model_id=model_id))
+    assert some.body == payloads.build(Sheet("Hi", examples=EXAMPLES, model_id=model_id)).body
+    assert next(note.values for note in some.notes if "example" in note.key) == {"numbers": "2, 3"}
+
+
 def test_mistral_is_instructed():
     sheet = Sheet("Now?", "Be brief.", "Well", EXAMPLES, model_id=MISTRAL, parameters=ALL)
     body = payloads.build(sheet).body
     assert body["prompt"] == "<s>[INST] Be brief.\n\n2+2? [/INST] 4</s>[INST] Now? [/INST] Well"
     assert (body["max_tokens"], body["stop"]) == (300, ["END"])
     written = payloads.build(Sheet("<s>[INST] Hi [/INST]", "Be brief.", model_id=MISTRAL)).body["prompt"]
-    assert written == "<s>[INST] Be brief.\n\n Hi [/INST]"
+    assert written == "<s>[INST] Be brief.\n\nHi [/INST]"
+    shown = payloads.build(Sheet("[INST] Hi [/INST]", examples=EXAMPLES, model_id=MISTRAL)).body["prompt"]
+    assert shown == "<s>[INST] 2+2? [/INST] 4</s>[INST] Hi [/INST]"
 
 
 def test_what_a_model_refuses_is_left_out_and_said():
