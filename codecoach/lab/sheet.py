@@ -3,28 +3,33 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any
+from typing import Annotated, Any, Final
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from codecoach.lab import template
 from codecoach.lab.template import Style
+
+
+MAX_TOKENS: Final = 1_000_000
+MAX_TOP_K: Final = 500
+_Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
 class Parameters:
     """How a reply is drawn. None is not sent, so that the model's own default holds.
 
-    max_tokens   at most this many tokens of reply
+    max_tokens   at most this many tokens of reply; the bounds hold where a sheet is read from JSON
     temperature  0 to 1
     top_p        0 to 1
     top_k        a count
     """
 
-    max_tokens: int = 1024
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=MAX_TOKENS)] = 1024
+    temperature: _Share | None = None
+    top_p: _Share | None = None
+    top_k: Annotated[int, Field(ge=0, le=MAX_TOP_K)] | None = None
     stop_sequences: tuple[str, ...] = ()
 
 

@@ -170,6 +170,17 @@ def test_templates_are_exported_and_imported_whole(services, user):
     assert ui.imported(ui.exported(Workbench(user, ASK))) == [("Wörter 词", ASK)]
 
 
+# What no field of the page can show: a draft with it would break the page at every visit.
+UNDRAWABLE = (
+    *(("temperature", 7), ("temperature", float("nan")), ("top_p", -1)),
+    *(("max_tokens", 0), ("max_tokens", 10**9), ("top_k", 501)),
+)
+
+
+def _file(sheet: dict) -> bytes:
+    return json.dumps({"kind": "codecoach-templates", "templates": [{"name": "x", "sheet": sheet}]}).encode()
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -179,6 +190,10 @@ def test_templates_are_exported_and_imported_whole(services, user):
         b'{"kind": "other", "templates": []}',
         b'{"kind": "codecoach-templates", "templates": [{"name": " ", "sheet": {}}]}',
         b'{"kind": "codecoach-templates", "templates": [{"name": "x", "sheet": {"style": "triple"}}]}',
+        *(_file({"parameters": {name: value}}) for name, value in UNDRAWABLE),
+        _file({"examples": [{"question": "q", "answer": "a"}] * 51}),
+        _file({"text": "".join(f"{{v{number}}}" for number in range(101))}),
+        b'{"kind": "codecoach-templates", "templates": ' + b"[" * 100_000,
     ],
 )
 def test_a_file_that_is_no_export_is_refused_before_anything_is_saved(data):

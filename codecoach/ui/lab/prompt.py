@@ -5,7 +5,7 @@ from typing import Final
 import streamlit as st
 
 from codecoach.errors import CodeCoachError, InputRefused
-from codecoach.lab.sheet import Example
+from codecoach.lab.sheet import MAX_TOKENS, MAX_TOP_K, Example
 from codecoach.models import catalogue, payloads
 from codecoach.models.payloads import Image
 from codecoach.ui import ace, notices
@@ -187,7 +187,7 @@ def _draw_parameters(bench: Workbench, accepted: frozenset[str]) -> None:
     given = bench.sheet.parameters
     columns = st.columns(2)
     columns[0].number_input(
-        "max_tokens", min_value=1, max_value=1_000_000, value=given.max_tokens, key=bench.key("max_tokens")
+        "max_tokens", min_value=1, max_value=MAX_TOKENS, value=given.max_tokens, key=bench.key("max_tokens")
     )
     if "temperature" in accepted:
         columns[1].number_input(
@@ -213,7 +213,7 @@ def _draw_parameters(bench: Workbench, accepted: frozenset[str]) -> None:
         columns[1].number_input(
             "top_k",
             min_value=0,
-            max_value=500,
+            max_value=MAX_TOP_K,
             value=given.top_k,
             key=bench.key("top_k"),
             placeholder=t("lab.models_own"),

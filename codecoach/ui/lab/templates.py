@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final, Literal
 
 import streamlit as st
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from codecoach.errors import InputRefused
 from codecoach.lab import sheet as sheets
@@ -19,18 +19,30 @@ from codecoach.ui.session import language, services, t
 
 _BLANK: Final = "blank"
 _IMPORTED: Final = "lab:imported"
+# What a file may bring: each of them is an entry or a field that the page draws at every click.
+_FILE_BYTES: Final = 5_000_000
+_TEMPLATES: Final = 500
+_EXAMPLES: Final = 50
+_VARIABLES: Final = 100
 
 
 class _Row(BaseModel):
     name: str = Field(min_length=1, max_length=NAME_CHARS, pattern=r"\S")
     sheet: Sheet
 
+    @field_validator("sheet")
+    @classmethod
+    def _can_be_drawn(cls, sheet: Sheet) -> Sheet:
+        if len(sheet.examples) > _EXAMPLES or len(sheet.variables) > _VARIABLES:
+            raise ValueError("more fields than a page bears")
+        return sheet
+
 
 class _File(BaseModel):
     """An export, as a file says it."""
 
     kind: Literal["codecoach-templates"]
-    templates: list[_Row]
+    templates: list[_Row] = Field(max_length=_TEMPLATES)
 
 
 def draw_list(bench: Workbench) -> None:
@@ -162,7 +174,12 @@ def _draw_more(bench: Workbench) -> None:
         on_click="ignore",
         help=t("lab.export_help"),
     )
-    file = st.file_uploader(t("lab.import"), type=["json"], key=f"lab:import.{st.session_state.get(_IMPORTED, 0)}")
+    file = st.file_uploader(
+        t("lab.import"),
+        type=["json"],
+        key=f"lab:import.{st.session_state.get(_IMPORTED, 0)}",
+        max_upload_size=_FILE_BYTES // 1_000_000,
+    )
     if file is not None:
         with notices.guard():
             _import(bench, file.getvalue())
