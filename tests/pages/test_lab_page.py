@@ -31,6 +31,7 @@ from codecoach.ui.lab.workbench import Workbench
 from tests.bedrock import CLAUDE_2, CLAUDE_3
 from tests.pages.conftest import ROOT, open_page, texts
 
+HAIKU = "anthropic.claude-haiku-4-5-20251001-v1:0"
 ASK = Sheet("Say {word} in {language}.", "Be brief.", model_id=CLAUDE_3, values={"word": "cloud", "language": "French"})
 
 
@@ -205,6 +206,7 @@ def test_columns_answer_side_by_side_and_one_that_fails_leaves_the_others(sid, b
     test = lab(sid)
     test.session_state["lab:mode"] = "compare"
     test.run()
+    next(box for box in test.selectbox if box.key == "lab:model.1").set_value(HAIKU).run()
     bedrock.engine.say("Nuage.")
     bedrock.engine.fail("AccessDeniedException")
     press(test, "Submit all")
@@ -212,6 +214,33 @@ def test_columns_answer_side_by_side_and_one_that_fails_leaves_the_others(sid, b
     assert any("may not call the model" in error.value for error in test.error)
     answers = sorted(services.bench.answer(user, f"column-{index}").text for index in range(2))
     assert answers == ["", "Nuage."], "whichever was first"
+
+
+def test_versions_are_compared_without_saving_anything_first(sid, bedrock, services, user):
+    template = services.templates.save(Template("", user, "Words", ASK))
+    services.templates.keep_draft(user, Draft(replace(ASK, system="Not saved."), template.id))
+    test = lab(sid)
+    test.session_state["lab:mode"] = "compare"
+    test.run()
+    source = next(box for box in test.selectbox if box.key == "lab:source.1")
+    assert source.options == ["This prompt", "Words, version 1"]
+    source.set_value(f"{template.id}.1").run()
+    next(box for box in test.selectbox if box.key == "lab:model.1").set_value(HAIKU).run()
+    press(test, "Submit all")
+    assert {asked.system for asked in bedrock.engine.requests} == {"Not saved.", "Be brief."}
+
+
+def test_a_column_whose_prompt_is_gone_goes_on_with_the_one_on_the_bench(sid, bench, services, user):
+    template = services.templates.save(Template("", user, "Words", ASK))
+    test = lab(sid)
+    test.session_state["lab:mode"] = "compare"
+    test.run()
+    next(box for box in test.selectbox if box.key == "lab:source.1").set_value(template.id).run()
+    services.templates.save(Template("", user, "Others", ASK))
+    services.templates.delete(user, template.id)
+    test.run()
+    assert not test.exception
+    assert next(box for box in test.selectbox if box.key == "lab:source.1").value == ""
 
 
 def test_the_page_speaks_chinese(sid, bench):

@@ -1,4 +1,4 @@
-"""Two to four answers side by side: other models, or other templates, on the same variables."""
+"""Two to four answers side by side: other models, templates or versions of one, on the same variables."""
 
 from dataclasses import replace
 from typing import Final
@@ -12,12 +12,12 @@ from codecoach.models import catalogue, payloads
 from codecoach.ui import notices
 from codecoach.ui.acting import attempt
 from codecoach.ui.lab import answer, prompt
+from codecoach.ui.lab.sources import BENCH, sources
 from codecoach.ui.lab.workbench import Workbench, act
 from codecoach.ui.live import Following
 from codecoach.ui.session import services, t
 
 _COUNT: Final = "lab:columns"
-_BENCH: Final = ""
 
 
 def draw(bench: Workbench, following: Following) -> None:
@@ -26,7 +26,7 @@ def draw(bench: Workbench, following: Following) -> None:
         t("lab.columns"), [2, 3, 4], default=2, required=True, key=_COUNT, persist_state="session"
     )
     number = int(count or 2)
-    sheets = _sources(bench)
+    sheets = sources(bench)
     prompt.draw_variables(bench)
     answers = [services().bench.answer(bench.owner, _place(index)) for index in range(number)]
     _draw_buttons(bench, number, any(_writing(message) for message in answers))
@@ -47,13 +47,6 @@ def _place(index: int) -> str:
 
 def _writing(message: Message | None) -> bool:
     return message is not None and message.state is MessageState.STREAMING
-
-
-def _sources(bench: Workbench) -> dict[str, tuple[str, Sheet]]:
-    """What a column can hold: the bench's sheet, or a template; id -> its name and sheet."""
-    found = {_BENCH: (t("lab.this_prompt"), bench.sheet)}
-    found |= {one.id: (one.name, one.sheet) for one in services().templates.list(bench.owner)}
-    return found
 
 
 def _draw_source(bench: Workbench, index: int, sheets: dict[str, tuple[str, Sheet]]) -> Sheet:
@@ -88,8 +81,8 @@ def _first(bench: Workbench, ids: list[str], index: int) -> int:
 
 def _sheet(bench: Workbench, index: int, sheets: dict[str, tuple[str, Sheet]]) -> Sheet:
     """What a column sends: its prompt for its model, in that model's own format where the prompt's does not fit."""
-    source = st.session_state.get(f"lab:source.{index}", _BENCH)
-    sheet = sheets.get(source, sheets[_BENCH])[1]
+    source = st.session_state.get(f"lab:source.{index}", BENCH)
+    sheet = sheets.get(source, sheets[BENCH])[1]
     ids = prompt.model_ids(bench.sheet.model_id)
     model_id = st.session_state.get(f"lab:model.{index}") or ids[_first(bench, ids, index)]
     kept = sheet.format if sheet.format in payloads.formats(model_id) else ""
@@ -132,7 +125,7 @@ def _draw_buttons(bench: Workbench, number: int, writing: bool) -> None:
 
 def _submit_all(bench: Workbench, number: int) -> None:
     """Send all columns. What cannot be sent is told once the others are on their way."""
-    sheets, problem = _sources(bench), None
+    sheets, problem = sources(bench), None
     for index in range(number):
         try:
             sheet = _sheet(bench, index, sheets)

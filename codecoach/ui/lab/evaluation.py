@@ -17,13 +17,13 @@ from codecoach.store.evaluations import Evaluation
 from codecoach.ui import notices, run_panel
 from codecoach.ui.acting import attempt
 from codecoach.ui.lab import outcomes, prompt
+from codecoach.ui.lab.sources import BENCH, sources
 from codecoach.ui.lab.workbench import Workbench
 from codecoach.ui.live import Following
 from codecoach.ui.session import services, t
 
 _CHOSEN: Final = "lab:evaluation"
 _READ: Final = "lab:evaluation_read"
-_BENCH: Final = ""
 _PROMPTS: Final = 8
 _MODELS: Final = 8
 # How often what is under way is drawn anew: a table takes more than a word of an answer.
@@ -72,13 +72,13 @@ def _filled_rows(case_set: CaseSet) -> Cases:
 
 def _draw_variants(bench: Workbench) -> tuple[Variant, ...]:
     """Draw the choice of prompts and models; returns each prompt for each model."""
-    sources = _sources(bench)
+    found = sources(bench)
     left, right = st.columns(2, gap="medium")
     chosen = left.multiselect(
         t("lab.tried_prompts"),
-        list(sources),
-        default=[_BENCH],
-        format_func=lambda known: sources[known][0] if known in sources else known,
+        list(found),
+        default=[BENCH],
+        format_func=lambda known: found[known][0] if known in found else known,
         max_selections=_PROMPTS,
         key=f"lab:tried_prompts.{bench.template.id if bench.template else ''}",
         persist_state="session",
@@ -95,28 +95,16 @@ def _draw_variants(bench: Workbench) -> tuple[Variant, ...]:
         persist_state="session",
         placeholder=t("lab.choose"),
     )
-    found = [(sources[source], model_id) for source in chosen if source in sources for model_id in models]
+    tried = [(found[source], model_id) for source in chosen if source in found for model_id in models]
     return tuple(
         Variant(f"{name} · {prompt.model_label(model_id)}", _for_model(sheet, model_id))
-        for (name, sheet), model_id in found
+        for (name, sheet), model_id in tried
     )
 
 
 def _for_model(sheet: Sheet, model_id: str) -> Sheet:
     kept = sheet.format if sheet.format in payloads.formats(model_id) else ""
     return replace(sheet, model_id=model_id, format=kept)
-
-
-def _sources(bench: Workbench) -> dict[str, tuple[str, Sheet]]:
-    """What can be tried: the bench's sheet, the open template's versions, the other templates; id -> its name and sheet."""
-    found = {_BENCH: (t("lab.this_prompt"), bench.sheet)}
-    if bench.template:
-        for version in services().templates.versions(bench.owner, bench.template.id):
-            name = t("lab.version_of", name=version.name, number=version.number)
-            found[f"{bench.template.id}.{version.number}"] = (name, version.sheet)
-    others = services().templates.list(bench.owner)
-    own = bench.template.id if bench.template else ""
-    return found | {one.id: (one.name, one.sheet) for one in others if one.id != own}
 
 
 def _draw_evaluation(owner: str, listed: tuple[Evaluation, ...], following: Following) -> None:
