@@ -64,7 +64,9 @@ class EvaluationJob:
         made = {place for place, outcome in self._outcomes.items() if outcome.made}
         self._left = deque(place for place in plan.trials if place not in made)
         self._again = set(self._left)
-        self._spending = Spending(plan.cap_dollars, head.dollars)
+        # What came after the last save of a process that was killed was paid all the same.
+        known = sum(outcome.dollars or 0.0 for outcome in self._outcomes.values())
+        self._spending = Spending(plan.cap_dollars, max(head.dollars, known))
         self._stop = Stop()
         self._end: EvaluationState | None = None
         self._waits: dict[int, float] = {}

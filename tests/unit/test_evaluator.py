@@ -172,6 +172,18 @@ def test_the_cap_is_never_exceeded(making, store, trials):
     assert head.done == pytest.approx(head.dollars / one)
 
 
+def test_what_was_spent_after_the_last_save_counts_when_it_goes_on(making, store, trials):
+    """As after `kill -9`: outcomes are stored as they come, how much they cost together only now and then."""
+    trials.dollars = 0.0001
+    head = store.create(ANN, "Words", plan(200, cap=0.01))
+    for row in range(30):
+        store.add(head, Outcome(row, 0, "kept", MessageState.COMPLETE, dollars=0.0003))
+    job = making.resume(replace(head, state=EvaluationState.INTERRUPTED))
+    assert job.join(60)
+    assert store.get(ANN, head.id).state is EvaluationState.CAPPED
+    assert 0.009 <= sum(outcome.dollars for outcome in store.outcomes(head)) <= 0.01
+
+
 def test_a_cap_needs_prices(making):
     with pytest.raises(InputRefused) as refused:
         making.start(ANN, "Words", plan(cap=1.0, model="acme.large-1"))
