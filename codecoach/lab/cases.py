@@ -17,8 +17,8 @@ MAX_ROWS: Final = 2_000
 MAX_BYTES: Final = 5_000_000
 _DELIMITERS: Final = ",;\t"
 # A cell that begins so is a formula to a spreadsheet, which may send what else is in the sheet somewhere.
-# Source: OWASP, "CSV Injection".
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+# Source: OWASP, "CSV Injection"; Excel in Chinese and Japanese takes the wide signs for the same.
+_FORMULA: Final = (*"=+-@", "\t", "\r", "\n", *"＝＋－＠")  # noqa: RUF001
 
 
 @dataclass(frozen=True)
@@ -113,4 +113,5 @@ def _harmless(cell: object) -> object:
 def _written(rows: Any) -> bytes:  # noqa: ANN401 - whatever csv can write
     buffer = io.StringIO(newline="")
     csv.writer(buffer).writerows(rows)
-    return buffer.getvalue().encode()
+    # With a mark at the beginning: without it Excel takes Chinese for its system's own encoding.
+    return buffer.getvalue().encode("utf-8-sig")

@@ -20,7 +20,7 @@ from codecoach.lab.evaluation import EvaluationState, Outcome, Plan, Variant, Ve
 from codecoach.lab.sheet import Sheet
 from codecoach.local.scripted import Reply, Rule, Script, ScriptedServer
 from codecoach.models.clients import clients
-from codecoach.models.laboratory import Laboratory
+from codecoach.models.laboratory import Laboratory, dollars
 from codecoach.services import Services
 from codecoach.settings import Settings
 from codecoach.store.case_sets import CaseSet
@@ -98,6 +98,7 @@ def test_what_is_typed_is_kept_and_what_is_missing_is_named(sid, bench, services
 
 def test_the_raw_request_is_what_travels_and_what_system_adds_is_shown(sid, bench, bedrock):
     test = look(lab(sid), "request")
+    assert "**InvokeModelWithResponseStream**" in texts(test)
     assert body(test)["system"] == "Be brief."
     assert body(test)["messages"][0]["content"][0]["text"] == "Say cloud in French."
     against = next(box for box in test.selectbox if box.key == "lab:against")
@@ -110,6 +111,7 @@ def test_the_raw_request_is_what_travels_and_what_system_adds_is_shown(sid, benc
 
 def test_an_answer_stays_with_its_figures_and_the_raw_response(sid, bench, bedrock, services, user):
     bedrock.engine.say("Nuage.", input_tokens=20)
+    services.templates.keep_draft(user, Draft(replace(ASK, model_id=HAIKU)))
     test = press(lab(sid), "Submit")
     assert "Nuage." in texts(test)
     assert "20 tokens in, 1 out" in texts(test)
@@ -117,6 +119,7 @@ def test_an_answer_stays_with_its_figures_and_the_raw_response(sid, bench, bedro
     assert "Nuage." in texts(again), "after F5 too"
     raw = [json.loads(code.value) for code in look(again, "raw").code]
     assert raw[0]["stopReason"] == "end_turn"
+    assert raw[0]["dollars"] == dollars(HAIKU, Usage(20, 1)) > 0
     assert raw[1]["operation"] == "InvokeModelWithResponseStream"
 
 
@@ -350,7 +353,7 @@ def test_all_results_are_exported_and_no_answer_is_a_formula():
     plan = Plan(CASES, (Variant("v", ASK),))
     verdict = Verdict("json_schema", False, Notice("lab.verdict.no_json"))
     outcome = Outcome(0, 0, "=1+1", MessageState.COMPLETE, (verdict,), Usage(3, 4), 0.5, 1.0, 2.0, "end_turn")
-    head, line = outcomes.exported(plan, (outcome,)).decode().splitlines()
+    head, line = outcomes.exported(plan, (outcome,)).decode("utf-8-sig").splitlines()
     assert head.startswith("row,word,language,expected,variant,model,state,passed")
     assert line.startswith(f"1,cloud,French,nuage,v,{CLAUDE_3},complete,False,json_schema: ")
     assert ",'=1+1,3,4,0.5,1.0,2.0,end_turn" in line

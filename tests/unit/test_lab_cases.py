@@ -56,4 +56,10 @@ def test_columns_are_added_and_none_is_lost():
 
 
 def test_nothing_in_an_exported_table_is_a_formula():
-    assert table_csv([["answer"], ["=HYPERLINK(1)"], ["fine"], [-1]]) == b"answer\r\n'=HYPERLINK(1)\r\nfine\r\n-1\r\n"
+    rows = [["answer"], ["=HYPERLINK(1)"], ["＝1+1"], ["fine"], [-1]]  # noqa: RUF001
+    assert table_csv(rows).decode("utf-8-sig") == "answer\r\n'=HYPERLINK(1)\r\n'＝1+1\r\nfine\r\n-1\r\n"  # noqa: RUF001
+
+
+def test_excel_reads_what_is_written_as_utf_8():
+    for data in (to_csv(Cases(("词",), (("云",),))), table_csv([["词"]])):
+        assert data.startswith(b"\xef\xbb\xbf")
