@@ -18,7 +18,7 @@ MAX_BYTES: Final = 5_000_000
 _DELIMITERS: Final = ",;\t"
 # A cell that begins so is a formula to a spreadsheet, which may send what else is in the sheet somewhere.
 # Source: OWASP, "CSV Injection"; Excel in Chinese and Japanese takes the wide signs for the same.
-_FORMULA: Final = (*"=+-@", "\t", "\r", "\n", *"＝＋－＠")  # noqa: RUF001
+_FORMULA: Final = (*"=+-@", "\t", "\r", "\n", *"＝＋－＠")
 
 
 @dataclass(frozen=True)

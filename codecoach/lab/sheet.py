@@ -10,7 +10,6 @@ from pydantic import Field, TypeAdapter
 from codecoach.lab import template
 from codecoach.lab.template import Style
 
-
 MAX_TOKENS: Final = 1_000_000
 MAX_TOP_K: Final = 500
 _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]

@@ -78,7 +78,7 @@ class LaboratoryReply(RepeatedReply):
 
     def __init__(self, laboratory: Laboratory, payload: Payload) -> None:
         self.payload = payload
-        self.trace = Trace(_streamed(payload))
+        self.trace = Trace(payload.streamed)
         self._laboratory = laboratory
         self._stream: Any = None
         self._opening = threading.Lock()
@@ -90,7 +90,7 @@ class LaboratoryReply(RepeatedReply):
                 hang_up(self._stream)
 
     def _call(self) -> Iterator[ModelEvent]:
-        trace = self.trace = Trace(_streamed(self.payload))
+        trace = self.trace = Trace(self.payload.streamed)
         began = time.monotonic()
         try:
             for event in self._opened(trace):
@@ -224,8 +224,3 @@ def _holder(event: dict[str, Any], path: tuple[str | int, ...]) -> dict[Any, Any
         except (KeyError, IndexError, TypeError):
             return None
     return found if isinstance(found, dict) and isinstance(found.get(path[-1]), str) else None
-
-
-def _streamed(payload: Payload) -> str:
-    """The operation's name as it is really called."""
-    return "ConverseStream" if payload.operation == "Converse" else "InvokeModelWithResponseStream"

@@ -73,6 +73,11 @@ class Payload:
     body: dict[str, Any]
     notes: tuple[Notice, ...] = ()
 
+    @property
+    def streamed(self) -> str:
+        """The operation's name as the lab calls it, to have the answer as it comes."""
+        return "ConverseStream" if self.operation == "Converse" else "InvokeModelWithResponseStream"
+
     def json(self) -> dict[str, Any]:
         """{"operation", "model", "body"}, as it travels: bytes in base64."""
         return {"operation": self.operation, "model": self.model_id, "body": _as_json(self.body)}
@@ -291,9 +296,7 @@ def _human_assistant(draft: _Draft) -> str:
         draft.note("assistant_added")
         text = f"{text.rstrip()}\n\nAssistant:"
     prefill = draft.prefill
-    examples = "".join(
-        f"\n\nHuman: {example.question}\n\nAssistant: {example.answer}" for example in draft.examples
-    )
+    examples = "".join(f"\n\nHuman: {example.question}\n\nAssistant: {example.answer}" for example in draft.examples)
     system = "\n\n".join(words for words in (draft.sheet.system.strip(), head) if words)
     return f"{system}{examples}{text}{' ' + prefill if prefill else ''}"
 

@@ -56,8 +56,8 @@ def test_columns_are_added_and_none_is_lost():
 
 
 def test_nothing_in_an_exported_table_is_a_formula():
-    rows = [["answer"], ["=HYPERLINK(1)"], ["＝1+1"], ["fine"], [-1]]  # noqa: RUF001
-    assert table_csv(rows).decode("utf-8-sig") == "answer\r\n'=HYPERLINK(1)\r\n'＝1+1\r\nfine\r\n-1\r\n"  # noqa: RUF001
+    rows = [["answer"], ["=HYPERLINK(1)"], ["＝1+1"], ["fine"], [-1]]
+    assert table_csv(rows).decode("utf-8-sig") == "answer\r\n'=HYPERLINK(1)\r\n'＝1+1\r\nfine\r\n-1\r\n"
 
 
 def test_excel_reads_what_is_written_as_utf_8():

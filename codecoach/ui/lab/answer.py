@@ -106,7 +106,7 @@ def _draw_rendered(payload: Payload) -> None:
 
 def _draw_request(sheet: Sheet, payload: Payload, images: tuple[Image, ...]) -> None:
     """The request, and how it differs from the same prompt asked otherwise."""
-    st.markdown(t("lab.operation", operation=payload.operation, model=notices.plain(payload.model_id)))
+    st.markdown(t("lab.operation", operation=payload.streamed, model=notices.plain(payload.model_id)))
     st.code(_json(payload.json()["body"]), language="json", wrap_lines=True)
     draw_notes(payload)
     with st.expander(t("lab.view_code"), icon=":material/code:", type="compact"):
@@ -203,6 +203,7 @@ def _draw_raw(message: Message | None) -> None:
         "stopReason": trace.stop_reason or _NOTHING,
         "inputTokens": trace.usage.input_tokens,
         "outputTokens": trace.usage.output_tokens,
+        "dollars": laboratory.dollars(message.model_id, trace.usage),
         "firstTokenMs": round(trace.first_token_ms) if trace.first_token_ms is not None else None,
         "totalMs": round(trace.total_ms) if trace.total_ms is not None else None,
         "serviceMs": trace.service_ms or None,
