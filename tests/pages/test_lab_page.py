@@ -19,13 +19,15 @@ from codecoach.lab.cases import Cases, Check, CheckKind
 from codecoach.lab.evaluation import EvaluationState, Outcome, Plan, Variant, Verdict
 from codecoach.lab.sheet import Sheet
 from codecoach.local.scripted import Reply, Rule, Script, ScriptedServer
+from codecoach.models import payloads
 from codecoach.models.clients import clients
 from codecoach.models.laboratory import Laboratory, dollars
+from codecoach.models.payloads import Image
 from codecoach.services import Services
 from codecoach.settings import Settings
 from codecoach.store.case_sets import CaseSet
 from codecoach.store.templates import Draft, Template
-from codecoach.ui.lab import outcomes
+from codecoach.ui.lab import answer, outcomes
 from codecoach.ui.lab import templates as ui
 from codecoach.ui.lab.workbench import Workbench
 from tests.bedrock import CLAUDE_2, CLAUDE_3
@@ -154,6 +156,38 @@ def test_a_template_is_saved_changed_saved_again_and_its_first_version_had_back(
     next(box for box in test.selectbox if box.label == "Versions").set_value(1).run()
     press(test, "Put this version on the bench")
     assert areas(test)["System text"] == "Be brief."
+
+
+def test_other_values_alone_are_worth_a_version(sid, bench, services, user):
+    template = services.templates.save(Template("", user, "Words", ASK))
+    services.templates.keep_draft(user, Draft(ASK, template.id))
+    test = lab(sid)
+    assert next(button for button in test.button if button.key == "lab:save").disabled
+    next(area for area in test.text_area if area.label == "word").set_value("sun").run()
+    press(test, "Save")
+    assert [one.sheet.values["word"] for one in services.templates.versions(user, template.id)] == ["sun", "cloud"]
+
+
+def test_what_was_not_saved_is_had_back_after_something_else_was_opened(sid, bench, services, user):
+    other = services.templates.save(Template("", user, "Other", replace(ASK, system="Of the other.")))
+    test = lab(sid)
+    next(area for area in test.text_area if area.label == "System text").set_value("Hours of work.").run()
+    assert "Undo" not in [button.label for button in test.button]
+    ui.open_template(test.session_state["lab:bench"], other.id)
+    test.run()
+    assert areas(test)["System text"] == "Of the other."
+    press(test, "Undo")
+    assert areas(test)["System text"] == "Hours of work."
+    assert services.templates.draft(user) == Draft(replace(ASK, system="Hours of work."))
+    assert "Undo" not in [button.label for button in test.button]
+
+
+def test_a_picture_does_not_fill_the_raw_request():
+    payload = payloads.build(replace(ASK, format="converse"), (Image("png", b"\x89PNG" * 1_000_000),))
+    for shown in (payload, payloads.build(ASK, (Image("png", b"\x89PNG" * 1_000_000),))):
+        body = answer._shortened(shown.json())
+        assert len(json.dumps(body)) < 1_000
+        assert "iVBOR4lQTkeJUE5H" in json.dumps(body)
 
 
 def test_a_template_becomes_a_copilot_in_chat(sid, bench, services, user):

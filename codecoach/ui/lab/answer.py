@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import streamlit as st
 
@@ -10,6 +10,7 @@ from codecoach.chat.messages import Message, MessageState
 from codecoach.errors import CodeCoachError
 from codecoach.lab.sheet import Sheet
 from codecoach.models import laboratory, payloads
+from codecoach.models.export import has_pictures
 from codecoach.models.payloads import Image, Payload
 from codecoach.store import keys
 from codecoach.ui import diff, notices, reply
@@ -33,6 +34,8 @@ STATES: Final = {
     MessageState.FAILED: ("chat.failed", ":material/error:", "red"),
 }
 _NOTHING: Final = "–"
+# Of a picture's base64: megabytes of it would be drawn at every click.
+_PICTURE_CHARS: Final = 64
 
 
 def draw(bench: Workbench, following: Following, images: tuple[Image, ...], message: Message | None) -> None:
@@ -107,7 +110,9 @@ def _draw_rendered(payload: Payload) -> None:
 def _draw_request(sheet: Sheet, payload: Payload, images: tuple[Image, ...]) -> None:
     """The request, and how it differs from the same prompt asked otherwise."""
     st.markdown(t("lab.operation", operation=payload.streamed, model=notices.plain(payload.model_id)))
-    st.code(_json(payload.json()["body"]), language="json", wrap_lines=True)
+    st.code(_json(_shortened(payload.json()["body"])), language="json", wrap_lines=True)
+    if has_pictures(payload):
+        st.caption(t("lab.pictures_shortened"))
     draw_notes(payload)
     with st.expander(t("lab.view_code"), icon=":material/code:", type="compact"):
         export.draw(payload)
@@ -128,7 +133,7 @@ def _draw_request(sheet: Sheet, payload: Payload, images: tuple[Image, ...]) -> 
         except CodeCoachError as error:
             notices.show_failure(error.what, error.hint, error.reference)
             return
-        diff.draw(_json(other.json()), _json(payload.json()))
+        diff.draw(_json(_shortened(other.json())), _json(_shortened(payload.json())))
 
 
 def _others(sheet: Sheet, payload: Payload) -> dict[str, tuple[str, Sheet]]:
@@ -210,6 +215,19 @@ def _draw_raw(message: Message | None) -> None:
     }
     st.code(_json(figures), language="json")
     st.code(_json(trace.json()), language="json", wrap_lines=True)
+
+
+def _shortened(data: Any) -> Any:  # noqa: ANN401 - JSON
+    """A request with no more of its pictures than shows that they are there."""
+    if isinstance(data, list):
+        return [_shortened(item) for item in data]
+    if not isinstance(data, dict):
+        return data
+    shown = {name: _shortened(item) for name, item in data.items()}
+    for name in ("data", "bytes"):
+        if isinstance(text := shown.get(name), str) and len(text) > _PICTURE_CHARS:
+            shown[name] = f"{text[:_PICTURE_CHARS]}… ({len(text):,})"
+    return shown
 
 
 def _json(data: object) -> str:

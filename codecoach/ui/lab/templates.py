@@ -73,9 +73,9 @@ def draw_list(bench: Workbench) -> None:
 
 def _begin(bench: Workbench, chosen: str) -> None:
     if chosen == _BLANK:
-        bench.put(Sheet(model_id=models.current(bench.owner)), None)
+        bench.exchange(Sheet(model_id=models.current(bench.owner)), None)
     else:
-        bench.put(examples.sheet(chosen, language()), None)
+        bench.exchange(examples.sheet(chosen, language()), None)
 
 
 def open_template(bench: Workbench, template_id: str) -> None:
@@ -83,7 +83,7 @@ def open_template(bench: Workbench, template_id: str) -> None:
     found = services().templates.get(bench.owner, template_id)
     if found is None:
         raise InputRefused("no_such_template")
-    bench.put(found.sheet, found)
+    bench.exchange(found.sheet, found)
 
 
 def draw_dialog(bench: Workbench) -> bool:
@@ -114,12 +114,21 @@ def draw_bar(bench: Workbench) -> None:
         if template and template.copilot:
             st.badge(t("lab.is_copilot"), icon=":material/smart_toy:", color="blue")
         st.space("stretch")
+        if bench.before:
+            st.button(
+                t("lab.put_back"),
+                key="lab:put_back",
+                icon=":material/undo:",
+                help=t("lab.put_back_help"),
+                on_click=act,
+                args=(bench, bench.put_back),
+            )
         if template:
             st.button(
                 t("lab.save"),
                 key="lab:save",
                 icon=":material/save:",
-                disabled=not bench.changed,
+                disabled=not bench.savable,
                 on_click=act,
                 args=(bench, _save, bench),
             )
@@ -217,7 +226,7 @@ def _draw_versions(bench: Workbench, template: Template) -> None:
             icon=":material/history:",
             help=t("lab.restore_help"),
             on_click=act,
-            args=(bench, lambda: bench.put(versions[chosen].sheet, template)),
+            args=(bench, lambda: bench.exchange(versions[chosen].sheet, template)),
         )
 
 

@@ -32,6 +32,7 @@ class Workbench:
 
     template  what it was loaded from or saved as, as this session last saw it; None for a sheet without a name
     unsaved   True while the store's draft is older than this
+    before    what stood here unsaved when something else was put in its place; None where nothing did
     view      what of prompt and answer is looked at; `view_turn` grows when something else than its widget changes it: what the
               browser sent before it knew of that must not change it back
     """
@@ -41,6 +42,7 @@ class Workbench:
     template: Template | None = None
     revision: int = 0
     unsaved: bool = False
+    before: tuple[Sheet, Template | None] | None = None
     view: View = "rendered"
     view_turn: int = 0
 
@@ -48,6 +50,11 @@ class Workbench:
     def changed(self) -> bool:
         """Whether it differs from its template, but for what its variables are filled with."""
         return self.template is None or replace(self.sheet, values={}) != replace(self.template.sheet, values={})
+
+    @property
+    def savable(self) -> bool:
+        """Whether there is something to save, be it only what its variables are filled with."""
+        return self.changed or self.template is None or _filled(self.sheet) != _filled(self.template.sheet)
 
     def key(self, name: str) -> str:
         """The key of the widget that holds the field `name`."""
@@ -81,6 +88,18 @@ class Workbench:
         self.sheet, self.template = sheet, template
         self.revision += 1
         self._keep()
+
+    def exchange(self, sheet: Sheet, template: Template | None) -> None:
+        """Put something else on the bench; what is not saved can be had back."""
+        if self.savable:
+            self.before = (self.sheet, self.template)
+        self.put(sheet, template)
+
+    def put_back(self) -> None:
+        """Put back what stood here before."""
+        before, self.before = self.before, None
+        if before:
+            self.exchange(*before)
 
     def look_at(self, view: View) -> None:
         """Show something else of prompt and answer."""
@@ -122,6 +141,10 @@ class Workbench:
         self.unsaved = True
         services().templates.keep_draft(self.owner, Draft(self.sheet, self.template.id if self.template else ""))
         self.unsaved = False
+
+
+def _filled(sheet: Sheet) -> dict[str, str]:
+    return {name: value for name, value in sheet.values.items() if value}
 
 
 def enter(owner: str) -> Workbench:
