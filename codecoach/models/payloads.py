@@ -193,10 +193,15 @@ def _allowed(sheet: Sheet, format_id: Format, notes: list[Notice]) -> Parameters
     if facts.sampling == "one" and kept.get("temperature") is not None and kept.get("top_p") is not None:
         kept["top_p"] = None
         notes.append(Notice("lab.notes.one_of_two"))
+    stop = given.stop_sequences
+    if base_id(sheet.model_id).startswith("anthropic."):
+        stop = tuple(sequence for sequence in stop if sequence.strip())
+    if stop != given.stop_sequences:
+        notes.append(Notice("lab.notes.stop_left_out"))
     limit = facts.max_output_tokens
     if limit and given.max_tokens > limit:
         notes.append(Notice("lab.notes.max_tokens", {"limit": limit}))
-    return Parameters(min(given.max_tokens, limit or given.max_tokens), stop_sequences=given.stop_sequences, **kept)
+    return Parameters(min(given.max_tokens, limit or given.max_tokens), stop_sequences=stop, **kept)
 
 
 def _claude_messages(draft: _Draft) -> dict[str, Any]:

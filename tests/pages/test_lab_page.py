@@ -17,7 +17,7 @@ from codecoach.errors import InputRefused
 from codecoach.i18n import Language, Notice
 from codecoach.lab.cases import Cases, Check, CheckKind
 from codecoach.lab.evaluation import EvaluationState, Outcome, Plan, Variant, Verdict
-from codecoach.lab.sheet import Sheet
+from codecoach.lab.sheet import Parameters, Sheet
 from codecoach.local.scripted import Reply, Rule, Script, ScriptedServer
 from codecoach.models import payloads
 from codecoach.models.clients import clients
@@ -156,6 +156,16 @@ def test_a_template_is_saved_changed_saved_again_and_its_first_version_had_back(
     next(box for box in test.selectbox if box.label == "Versions").set_value(1).run()
     press(test, "Put this version on the bench")
     assert areas(test)["System text"] == "Be brief."
+
+
+def test_a_stop_sequence_may_hold_line_ends(sid, services, user):
+    kept = ("\n\nHuman:", "C:\\new", "END")
+    services.templates.keep_draft(user, Draft(replace(ASK, parameters=Parameters(stop_sequences=kept))))
+    test = lab(sid)
+    lines = next(area for area in test.text_area if area.label.startswith("Stop sequences"))
+    assert lines.value == "\\n\\nHuman:\nC:\\\\new\nEND"
+    lines.set_value(lines.value + "\n\\n").run()
+    assert services.templates.draft(user).sheet.parameters.stop_sequences == (*kept, "\n")
 
 
 def test_other_values_alone_are_worth_a_version(sid, bench, services, user):

@@ -116,6 +116,14 @@ def test_what_a_model_refuses_is_left_out_and_said():
     assert keys(one) == ["one_of_two"]
 
 
+def test_a_stop_sequence_of_white_space_goes_only_to_models_that_take_it():
+    blank = Parameters(300, stop_sequences=("\n", "\n\nHuman:"))
+    claude = payloads.build(Sheet("Hi", model_id=NEWEST, parameters=blank))
+    assert claude.body["stop_sequences"] == ["\n\nHuman:"]
+    assert keys(claude) == ["stop_left_out"]
+    assert payloads.build(Sheet("Hi", model_id=MISTRAL, parameters=blank)).body["stop"] == ["\n", "\n\nHuman:"]
+
+
 def test_more_tokens_than_a_model_writes_are_lowered():
     payload = payloads.build(Sheet("Hi", model_id=CLAUDE_3, parameters=Parameters(10**7)))
     assert payload.body["max_tokens"] == catalogue.entry(CLAUDE_3).max_output_tokens

@@ -10,7 +10,7 @@ from codecoach.models import catalogue, payloads
 from codecoach.models.payloads import Image
 from codecoach.ui import ace, notices
 from codecoach.ui.acting import attempt
-from codecoach.ui.lab.workbench import Workbench, act
+from codecoach.ui.lab.workbench import Workbench, act, lines_of
 from codecoach.ui.session import services, t
 
 PLACE: Final = "prompt"
@@ -220,7 +220,7 @@ def _draw_parameters(bench: Workbench, accepted: frozenset[str]) -> None:
         )
     st.text_area(
         t("lab.stop_sequences"),
-        value="\n".join(given.stop_sequences),
+        value=lines_of(given.stop_sequences),
         key=bench.key("stop"),
         height=68,
         help=t("lab.stop_sequences_help"),

@@ -5,6 +5,7 @@ a click right after the last key acts on what was typed. Their keys carry `revis
 elsewhere than the widgets: they are then drawn anew with it.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
@@ -22,6 +23,8 @@ from codecoach.ui.session import language, services
 View = Literal["rendered", "request", "response", "raw"]
 
 _KEY: Final = "lab:bench"
+_ESCAPED: Final = re.compile(r"\\([\\n])")
+_MEANT: Final = {"\\": "\\", "n": "\n"}
 _TEXTS: Final = ("text", "system", "prefill", "model_id")
 _NUMBERS: Final = ("max_tokens", "temperature", "top_p", "top_k")
 
@@ -127,7 +130,7 @@ class Workbench:
             if (key := self.key(name)) in held and (held[key] or name != "max_tokens")
         }
         if (lines := held.get(self.key("stop"))) is not None:
-            found["stop_sequences"] = tuple(line for line in str(lines).split("\n") if line)
+            found["stop_sequences"] = sequences_of(str(lines))
         return replace(known, **found)
 
     def _example(self, number: int) -> Example:
@@ -141,6 +144,16 @@ class Workbench:
         self.unsaved = True
         services().templates.keep_draft(self.owner, Draft(self.sheet, self.template.id if self.template else ""))
         self.unsaved = False
+
+
+def sequences_of(lines: str) -> tuple[str, ...]:
+    """Stop sequences, one a line; a line end in one is written `\\n`, a backslash twice."""
+    return tuple(_ESCAPED.sub(lambda found: _MEANT[found[1]], line) for line in lines.split("\n") if line)
+
+
+def lines_of(sequences: tuple[str, ...]) -> str:
+    """Stop sequences as `sequences_of` reads them."""
+    return "\n".join(sequence.replace("\\", "\\\\").replace("\n", "\\n") for sequence in sequences)
 
 
 def _filled(sheet: Sheet) -> dict[str, str]:
