@@ -161,7 +161,8 @@ def _read(head: Evaluation, job: EvaluationJob | None) -> tuple[Plan, tuple[Outc
 
 
 def _title(head: Evaluation) -> str:
-    return f"{head.name} · {run_panel.clock_words(head.started_at)} · {head.done}/{head.total}"
+    # Nothing that changes: the browser goes on showing what a choice was called when it was made.
+    return f"{head.name} · {run_panel.clock_words(head.started_at)}"
 
 
 def _draw_head(head: Evaluation) -> None:
