@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from codecoach.chat.messages import Conversation, Message, MessageState, Role
 from codecoach.coach import assistants, history
-from codecoach.coach.copilots import Copilots
+from codecoach.coach.copilots import Copilots, Voice
 from codecoach.coach.generation import Generation, Generations
 from codecoach.coach.history import Limits
 from codecoach.coach.titles import title
@@ -58,8 +58,9 @@ class Coach:
     def resume(self, conversation: Conversation, message: Message, model_id: str) -> Generation:
         """Go on with an unfinished reply, in the same message."""
         thread = self._thread(conversation, message.id, model_id)
-        system, room = self._system(conversation, thread.before), self._limits(model_id)
-        request = history.continuation(model_id, system, thread.before, message, room)
+        voice = self._voice(conversation, thread.before)
+        room = history.without(self._limits(model_id), voice.turns)
+        request = voice.speaking(history.continuation(model_id, voice.system, thread.before, message, room))
         if request.turns[-1].role is Role.ASSISTANT:
             # No model takes a prefill that ends in white space: it writes that anew.
             message = replace(message, text=message.text.rstrip())
@@ -105,7 +106,9 @@ class Coach:
             page = self._conversations.messages(conversation.id, before=page.before)
 
     def _question(self, conversation: Conversation, messages: tuple[Message, ...], model_id: str) -> ModelRequest:
-        return history.question(model_id, self._system(conversation, messages), messages, self._limits(model_id))
+        voice = self._voice(conversation, messages)
+        room = history.without(self._limits(model_id), voice.turns)
+        return voice.speaking(history.question(model_id, voice.system, messages, room))
 
     def _reply(self, conversation: Conversation, request: ModelRequest, after_id: str) -> Generation:
         message = Message(
@@ -129,12 +132,12 @@ class Coach:
             raise InputRefused("nothing_said")
         return Message(message_id, Role.USER, text, datetime.now(UTC))
 
-    def _system(self, conversation: Conversation, messages: tuple[Message, ...]) -> str:
-        own = self._copilots.system(conversation.owner, conversation.assistant_id)
+    def _voice(self, conversation: Conversation, messages: tuple[Message, ...]) -> Voice:
+        own = self._copilots.voice(conversation.owner, conversation.assistant_id)
         if own is not None:
             return own
         said = [message.text for message in messages if message.role is Role.USER]
-        return assistants.get(conversation.assistant_id).told(said)
+        return Voice(assistants.get(conversation.assistant_id).told(said))
 
     def _limits(self, model_id: str) -> Limits:
         return history.limits(model_id, self._settings.local_context_tokens)

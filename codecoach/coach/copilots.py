@@ -1,10 +1,37 @@
 """Templates of the Prompt Lab that their owners talk to in Chat, as assistants of their own."""
 
+from dataclasses import dataclass, replace
 from typing import Final
 
+from codecoach.chat.messages import Role
+from codecoach.models.port import ModelRequest, Turn
 from codecoach.store.templates import Template, Templates
 
 _PREFIX: Final = "copilot-"
+
+
+@dataclass(frozen=True)
+class Voice:
+    """How an assistant speaks.
+
+    turns  examples that go before the conversation; pairs of the user's and the assistant's
+    """
+
+    system: str
+    turns: tuple[Turn, ...] = ()
+    temperature: float | None = None
+    top_p: float | None = None
+    stop_sequences: tuple[str, ...] = ()
+
+    def speaking(self, request: ModelRequest) -> ModelRequest:
+        """The request with the examples before its turns, drawn as this voice is."""
+        return replace(
+            request,
+            turns=(*self.turns, *request.turns),
+            temperature=self.temperature,
+            top_p=self.top_p,
+            stop_sequences=self.stop_sequences,
+        )
 
 
 def assistant_id(template: Template) -> str:
@@ -28,13 +55,25 @@ class Copilots:
             return None
         return self._templates.get(owner, of_conversation.removeprefix(_PREFIX))
 
-    def system(self, owner: str, of_conversation: str) -> str | None:
-        """The system prompt of a copilot as its template says it now; None as `find`.
+    def voice(self, owner: str, of_conversation: str) -> Voice | None:
+        """How a copilot speaks, by its template as it is now; None as `find`.
 
-        A template without a system text is one as a whole. Variables have the values that were saved with them.
+        Variables have the values that were saved with them. A template without a system text is one as a whole.
         """
         template = self.find(owner, of_conversation)
         if template is None:
             return None
-        filled = template.sheet.filled(partly=True)
-        return filled.system.strip() or filled.text.strip()
+        sheet = template.sheet.filled(partly=True)
+        parameters = sheet.parameters
+        return Voice(
+            sheet.system.strip() or sheet.text.strip(),
+            tuple(
+                turn
+                for example in sheet.examples
+                if example.question.strip() and example.answer.strip()
+                for turn in (Turn(Role.USER, example.question), Turn(Role.ASSISTANT, example.answer))
+            ),
+            parameters.temperature,
+            parameters.top_p,
+            parameters.stop_sequences,
+        )

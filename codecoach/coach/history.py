@@ -1,7 +1,7 @@
 """What of a conversation is sent to a model: whole turns, the newest ones, as many as fit."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from codecoach.chat.messages import Message, MessageState, Role
 from codecoach.coach.assistants import prompt
@@ -46,6 +46,12 @@ def limits(model_id: str, local_context_tokens: int) -> Limits:
     context = (known.context_tokens if known else None) or CONTEXT_UNKNOWN_TOKENS
     reply = min(REPLY_TOKENS, (known.max_output_tokens if known else None) or REPLY_TOKENS, context // 2)
     return Limits(context - reply, context - reply, reply)
+
+
+def without(room: Limits, taken: Iterable[Turn]) -> Limits:
+    """What is left for a conversation beside turns that go before it."""
+    used = sum(map(_cost, taken))
+    return replace(room, input=room.input - used, history=room.history - used)
 
 
 def tokens(text: str) -> int:

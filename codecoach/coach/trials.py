@@ -5,6 +5,7 @@ Stop      ──> what has come of the answer is kept, and it is not checked
 an error  ──> is the outcome of this trial; the others go on
 """
 
+import json
 import re
 import secrets
 import threading
@@ -100,7 +101,7 @@ class Trials:
         call.read()
         if call.error:
             raise call.error
-        cost, word = dollars(check.model_id, call.usage), _WORD.match(call.text)
+        cost, word = dollars(check.model_id, call.billed), _WORD.match(call.text)
         if word is None:
             return Verdict("judge", None, Notice("lab.verdict.judge_unclear"), call.text.strip()[:DETAIL_CHARS]), cost
         said = call.text[word.end() :].strip()[:DETAIL_CHARS]
@@ -137,6 +138,14 @@ class _Call:
             if pause_s is None or not isinstance(self.error, ModelThrottled):
                 return
             self._pause(pause_s)
+
+    @property
+    def billed(self) -> Usage:
+        """The tokens that are paid for; of an answer that broke off, whose count never came, as far as they can be told."""
+        if self.stop_reason or not self.text:
+            return self.usage
+        asked = self.usage.input_tokens or tokens(json.dumps(self.payload.json()["body"], ensure_ascii=False))
+        return Usage(asked, tokens(self.text))
 
     def _read(self, reply: LaboratoryReply) -> None:
         try:
@@ -182,7 +191,7 @@ def _with_answer(outcome: Outcome, call: _Call) -> Outcome:
         outcome,
         text=call.text,
         usage=call.usage,
-        dollars=dollars(call.payload.model_id, call.usage),
+        dollars=dollars(call.payload.model_id, call.billed),
         first_token_ms=call.first_token_ms,
         total_ms=call.total_ms,
         stop_reason=call.stop_reason,

@@ -21,7 +21,7 @@ LOCALES = {Language.EN: "en-US", Language.ZH: "zh-CN"}
 SAID = Script(
     (
         Rule("Slowly", Reply(" ".join(f"word{number}" for number in range(400)), token_delay_s=0.05)),
-        Rule("Busy", Reply(fault="ThrottlingException"), times=1),
+        Rule("Busy", Reply(fault="ThrottlingException"), times=3),
         Rule("cloud in French", Reply("un nuage", input_tokens=12, output_tokens=3)),
         Rule("sun in German", Reply("die Sonne")),
     ),
@@ -131,6 +131,8 @@ def test_stop_keeps_what_came_and_ctrl_enter_submits(lab: Lab) -> None:
 def test_while_the_service_limits_requests_a_countdown_is_shown_and_it_goes_on(lab: Lab) -> None:
     lab.write("Busy: say cloud in French")
     lab.button("submit").click()
+    counting = re.escape(text(lab.language, "chat.throttled", seconds="#", attempt="#")).replace(re.escape("#"), r"\d+")
+    lab.sees(re.compile(counting))
     lab.sees("un nuage")
 
 

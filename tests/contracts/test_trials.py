@@ -170,6 +170,7 @@ def test_an_error_is_the_outcome(trials, bedrock):
     bedrock.engine.say("one two three", end_after=2)
     outcome = made(trials, plan(Check("contains")))
     assert (outcome.state, outcome.text, outcome.verdicts) == (MessageState.INTERRUPTED, "one two", ())
+    assert 0 < outcome.dollars < 0.001, "what came of it is paid for, though nobody said how much"
 
 
 def test_stopping_keeps_what_has_come_and_checks_nothing(trials, bedrock):

@@ -11,7 +11,8 @@ from codecoach.coach.coach import Coach
 from codecoach.coach.copilots import Copilots
 from codecoach.coach.generation import Generation, Generations
 from codecoach.errors import InputRefused, ModelInputTooLong, ModelThrottled
-from codecoach.lab.sheet import Sheet
+from codecoach.lab.sheet import Example, Parameters, Sheet
+from codecoach.models.catalogue import LOCAL_MODEL
 from codecoach.models.port import Turn
 from codecoach.settings import Settings
 from codecoach.store.conversations import Conversations
@@ -94,6 +95,36 @@ def test_a_copilot_speaks_by_its_owners_template_as_it_is_now(coach, model, conv
     templates.delete(ANN, template.id)
     finish(model, coach.ask(talk, "And now?", MODEL), "Still.")
     assert model.requests[-1].system == assistants.DEFAULT.system
+
+
+def test_a_copilot_shows_the_model_its_examples_and_draws_replies_as_its_template_says(
+    coach, model, conversations, templates
+):
+    examples = (Example("S3?", "Storage."), Example("unfinished", ""))
+    sheet = Sheet("Hi", "Be brief.", examples=examples, parameters=Parameters(10, 0.5, None, stop_sequences=("END",)))
+    template = templates.save(Template("", ANN, "Terms", sheet, copilot=True))
+    talk = conversations.create(ANN, copilots.assistant_id(template))
+    finish(model, coach.ask(talk, "EC2?", MODEL), "Computers.")
+    finish(model, coach.ask(talk, "SQS?", MODEL), "Queues.")
+    request = model.requests[-1]
+    shown = [
+        ("user", "S3?"),
+        ("assistant", "Storage."),
+        ("user", "EC2?"),
+        ("assistant", "Computers."),
+        ("user", "SQS?"),
+    ]
+    assert [(turn.role.value, turn.text) for turn in request.turns] == shown
+    assert (request.temperature, request.stop_sequences) == (0.5, ("END",))
+    assert request.max_tokens > 10, "a conversation's replies are as long as they get"
+
+
+def test_the_examples_of_a_copilot_leave_room_for_the_question(coach, model, conversations, templates):
+    sheet = Sheet("Hi", "Be brief.", examples=(Example("word " * 20_000, "ok"),))
+    template = templates.save(Template("", ANN, "Long", sheet, copilot=True))
+    with pytest.raises(ModelInputTooLong):
+        coach.ask(conversations.create(ANN, copilots.assistant_id(template)), "EC2?", LOCAL_MODEL)
+    assert model.requests == []
 
 
 def test_the_next_question_is_asked_with_what_came_before(coach, model, conversation):
