@@ -132,9 +132,9 @@ class Settings(BaseSettings):
         1024, ge=1, description="Output that is kept of a program, in KB, per stream; more ends it."
     )
     run_workers: int = Field(
-        default_factory=lambda: max(2, os.cpu_count() or 2),
+        default_factory=lambda: 2 * (os.cpu_count() or 2),  # each waits a good part of its time: to be set up, for AWS
         ge=1,
-        description="Programs that run at the same time; more wait in a queue. Default: the number of cores, at least 2.",
+        description="Programs that run at the same time; more wait in a queue. Default: twice the number of cores.",
     )
     run_queue: int = Field(
         100, ge=1, description="Programs that may wait in the queue, whichever runner has it; one more is refused."
