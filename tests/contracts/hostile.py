@@ -298,7 +298,7 @@ KINDS = (
     Kind(
         "host_files",
         "readable secrets of the host",
-        "for f in /etc/shadow /root /home/* /etc/ssh /work /var/log /etc/hostname /etc/machine-id /run/docker.sock /sys/class; do [ -e $f ] && [ -r $f ] && echo BROKEN $f; done; echo HELD",
+        "for f in /etc/shadow /root /home/* /etc/ssh /srv /var/log /etc/hostname /etc/machine-id /run/docker.sock /sys/class; do [ -e $f ] && [ -r $f ] && echo BROKEN $f; done; echo HELD",
         says="HELD",
         language="bash",
     ),

@@ -144,7 +144,7 @@ def test_a_compiler_finds_nothing_of_this_machine_to_print(runner):
     # Compilers print what they are told to include, be it a password file.
     source = """
 compile() {
-    for file in /etc/shadow /etc/hostname /etc/ssh /root /home /work /var/run/docker.sock; do
+    for file in /etc/shadow /etc/hostname /etc/ssh /root /home /srv /var/run/docker.sock; do
         [ -r $file ] && [ -n "$(ls $file)" ] && echo "BROKEN $file"
     done
     cat /proc/*/environ | tr '\\0' '\\n' | grep -E 'SECRET|AWS' && echo BROKEN
