@@ -160,7 +160,8 @@ def test_a_test_set_is_imported_tried_and_its_results_looked_at(lab: Lab) -> Non
     lab.button("start_test", number=2).click()
     lab.sees(lab.t("state_complete"))
     lab.sees(re.compile(re.escape(lab.t("passed", number=1))))
-    lab.sees("un nuage")
+    # Shown below the table, which draws its cells as a picture.
+    expect(lab.page.get_by_test_id("stCode").get_by_text("un nuage")).to_be_visible()
     table = SqliteTable(lab.app.data_dir / DATABASE)
     try:
         (head,) = Evaluations(table).list(lab.user)
