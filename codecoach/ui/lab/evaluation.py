@@ -194,7 +194,9 @@ class _LiveEvaluation:
 
     def wait(self, timeout_s: float) -> None:
         left_s = self._drawn_at + _FRAME_S - time.monotonic()
-        if left_s > 0:  # what is new is not drawn before: to look for it again and again would hold up everybody's pages
+        if (
+            left_s > 0
+        ):  # what is new is not drawn before: to look for it again and again would hold up everybody's pages
             time.sleep(min(left_s, timeout_s))
         elif self._job:
             self._job.wait(self._version, timeout_s)
