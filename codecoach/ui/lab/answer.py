@@ -40,7 +40,9 @@ _PICTURE_CHARS: Final = 64
 
 def draw(bench: Workbench, following: Following, images: tuple[Image, ...], message: Message | None) -> None:
     """Draw what was chosen to be looked at."""
-    view = st.segmented_control(
+    # Each in a place of its own, the others' empty: what stood here before would stay, greyed, below an answer until it is whole.
+    controls = (st.empty(), st.empty())
+    view = controls[bench.view_turn % 2].segmented_control(
         t("lab.view"),
         _VIEWS,
         default=bench.view,
@@ -50,7 +52,8 @@ def draw(bench: Workbench, following: Following, images: tuple[Image, ...], mess
         label_visibility="collapsed",
     )
     bench.view = view or bench.view
-    with st.empty().container():  # at once: what was looked at before would stay below an answer until it is whole
+    places = {known: st.empty() for known in _VIEWS}
+    with places[bench.view].container():
         _draw_view(bench, following, images, message)
 
 

@@ -61,8 +61,7 @@ def draw(bench: Workbench, case_set: CaseSet, following: Following) -> None:
             st.session_state[_CHOSEN] = job.id
     listed = services().evaluations.list(bench.owner)
     if listed:
-        with st.empty().container():  # as in `answer.draw`
-            _draw_evaluation(bench.owner, listed, following)
+        _draw_evaluation(bench.owner, listed, following)
 
 
 def _filled_rows(case_set: CaseSet) -> Cases:
