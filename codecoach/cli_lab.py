@@ -146,8 +146,10 @@ def _followed(job: "EvaluationJob") -> int:
     """Show how far it comes, then what came of it; returns the exit code."""
     version = -1
     try:
-        while not job.done:
-            version = job.wait(version, 1.0)
+        done = False
+        while not done:
+            done = job.done  # asked before the look at how far it is, so that the last look shows the end
+            version = version if done else job.wait(version, 1.0)
             head, wait_s = job.head, job.waiting_s
             words = text(language(), "cli.lab.progress", done=head.done, total=head.total, passed=head.passed)
             paused = text(language(), "cli.lab.paused", seconds=int(wait_s) + 1) if wait_s else ""
