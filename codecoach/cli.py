@@ -1,4 +1,4 @@
-"""The command line: `codecoach up | setup | ask | run | runtimes | user | lab`.
+"""The command line: `codecoach up | setup | ask | run | runtimes | user | lab | table`.
 
 Modules are imported where they are used: a command starts in a fraction of the time that all of them take.
 """
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from codecoach.cli_lab import lab
+from codecoach.cli_table import table
 from codecoach.console import OURS_FAILED, language, loaded, say, told, told_as
 from codecoach.errors import CodeCoachError
 from codecoach.runner.credentials import AwsMode
@@ -30,6 +31,7 @@ app.add_typer(runtimes, name="runtimes")
 user = typer.Typer(no_args_is_help=True, help="Accounts.")
 app.add_typer(user, name="user")
 app.add_typer(lab, name="lab")
+app.add_typer(table, name="table")
 
 
 @app.command(help="Start CodeCoach on this machine; Ctrl-C stops all of it.")

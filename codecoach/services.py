@@ -29,7 +29,7 @@ from codecoach.runner.piston import Piston
 from codecoach.runner.port import Limits, Runner
 from codecoach.runner.sandbox import Sandbox
 from codecoach.settings import Backend, RunnerKind, Settings
-from codecoach.store import dynamodb
+from codecoach.store import dynamodb, dynamodb_table
 from codecoach.store.accounts import Accounts
 from codecoach.store.case_sets import CaseSets
 from codecoach.store.conversations import Conversations
@@ -86,7 +86,7 @@ class Services:
     def table(self) -> Table:
         if self.settings.backend is Backend.AWS or self.settings.dynamodb_endpoint_url:
             client = dynamodb.client(self.settings.region, self.settings.dynamodb_endpoint_url or None)
-            dynamodb.ensure(client, self.settings.table)
+            dynamodb_table.ensure(client, self.settings.table)
             return dynamodb.DynamoTable(client, self.settings.table)
         return SqliteTable(self.settings.data_dir / DATABASE)
 

@@ -39,7 +39,7 @@ _REFUSALS = {"ValidationException", "ValidationError", "ItemCollectionSizeLimitE
 
 
 class DynamoTable:
-    """A table of DynamoDB, which must exist (`ensure`). Any number of threads and processes may use it."""
+    """A table of DynamoDB, which must exist (`dynamodb_table.ensure`). Any number of threads and processes may use it."""
 
     def __init__(self, client: "DynamoDBClient", name: str, clock: Callable[[], float] = time.time) -> None:
         self._client = client
@@ -48,7 +48,7 @@ class DynamoTable:
 
     def get(self, key: Key) -> Item | None:
         check_key(key)
-        with _our_errors():
+        with our_errors():
             answer = self._client.get_item(TableName=self._name, Key=key_attributes(key), ConsistentRead=True)
         item = item_of(answer["Item"]) if "Item" in answer else None
         return item if item and self._alive(item) else None
@@ -65,7 +65,7 @@ class DynamoTable:
         in_vain = 0
         while keys:
             wanted = [key_attributes(key) for key in keys]
-            with _our_errors():
+            with our_errors():
                 answer = self._client.batch_get_item(
                     RequestItems={self._name: {"Keys": wanted, "ConsistentRead": True}}
                 )
@@ -145,7 +145,7 @@ class DynamoTable:
         }
         if start:
             request["ExclusiveStartKey"] = key_attributes(start)
-        with _our_errors():
+        with our_errors():
             answer = self._client.query(**request)
         last = answer.get("LastEvaluatedKey")
         return [item_of(row) for row in answer["Items"]], key_of(last) if last else None
@@ -159,7 +159,7 @@ class DynamoTable:
             _write(lambda: self._client.transact_write_items(TransactItems=steps, ClientRequestToken=token))
 
     def ping(self) -> str:
-        with _our_errors():
+        with our_errors():
             status = self._client.describe_table(TableName=self._name)["Table"].get("TableStatus", "")
         return f"DynamoDB {self._name} ({self._client.meta.region_name}, {status})"
 
@@ -186,52 +186,11 @@ def client(region: str, endpoint_url: str | None = None) -> "DynamoDBClient":
     return session.client("dynamodb", region_name=region, endpoint_url=endpoint_url, config=config)
 
 
-def ensure(client: "DynamoDBClient", name: str) -> None:
-    """Create the table, paid by request and with time to live, unless it is there; and wait until it can be used."""
-    with _our_errors():
-        try:
-            client.describe_table(TableName=name)
-        except client.exceptions.ResourceNotFoundException:
-            _create(client, name)
-        client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
-        if not _expires(client, name):
-            try:
-                client.update_time_to_live(
-                    TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at"}
-                )
-            except ClientError:
-                if not _expires(client, name):  # else another process was quicker
-                    raise
-
-
-def _expires(client: "DynamoDBClient", name: str) -> bool:
-    status = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"].get("TimeToLiveStatus")
-    return status in ("ENABLED", "ENABLING")
-
-
-def _create(client: "DynamoDBClient", name: str) -> None:
-    try:
-        client.create_table(
-            TableName=name,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": "partition", "AttributeType": "S"},
-                {"AttributeName": "sort", "AttributeType": "S"},
-            ],
-            KeySchema=[
-                {"AttributeName": "partition", "KeyType": "HASH"},
-                {"AttributeName": "sort", "KeyType": "RANGE"},
-            ],
-        )
-    except client.exceptions.ResourceInUseException:
-        return  # another process was quicker
-
-
 def _write(call: Callable[[], T]) -> T:
     """Carry out a write, again where DynamoDB refused it for the moment only."""
     attempt = 0
     while True:
-        with _our_errors():
+        with our_errors():
             try:
                 return call()
             except ClientError as error:
@@ -247,7 +206,8 @@ def _pause(attempt: int) -> None:
 
 
 @contextmanager
-def _our_errors() -> Iterator[None]:
+def our_errors() -> Iterator[None]:
+    """Every error of boto3 leaves the block as one of ours."""
     try:
         yield
     except (ClientError, BotoCoreError) as error:

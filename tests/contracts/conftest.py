@@ -8,7 +8,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from codecoach.store.dynamodb import DynamoTable, ensure
+from codecoach.store.dynamodb import DynamoTable
+from codecoach.store.dynamodb_table import ensure
 from codecoach.store.port import Table
 from codecoach.store.sqlite import SqliteTable
 from tests import moto_server

@@ -4,17 +4,21 @@ import json
 import socket
 from concurrent.futures import ThreadPoolExecutor
 
+import boto3
 import pytest
+from botocore.awsrequest import AWSResponse
 from botocore.stub import Stubber
 
 from codecoach.errors import StoreUnavailable, VersionConflict
-from codecoach.store import dynamodb
-from codecoach.store.dynamodb import DynamoTable, ensure
+from codecoach.store import dynamodb, dynamodb_table
+from codecoach.store.dynamodb import DynamoTable
+from codecoach.store.dynamodb_table import ensure
 from codecoach.store.port import Delete, Item, Key, Put
 from codecoach.store.sign_ins import SignIns
 from tests.contracts.conftest import dynamodb_client
 
 KEY = Key("p", "s")
+PROPERTIES = dynamodb_table.resource("described")["Properties"]
 
 
 @pytest.fixture(params=["moto", "dynamodb_local"])
@@ -62,6 +66,75 @@ def test_the_table_is_paid_by_request_and_forgets_what_has_expired(client):
     assert client.describe_table(TableName="table")["Table"]["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
     ttl = client.describe_time_to_live(TableName="table")["TimeToLiveDescription"]
     assert (ttl["TimeToLiveStatus"], ttl["AttributeName"]) == ("ENABLED", "expires_at")
+
+
+def test_what_an_older_table_lacks_is_switched_on(moto_url):
+    client = dynamodb_client(moto_url)
+    old = {name: value for name, value in PROPERTIES.items() if not name.endswith("Specification")}
+    client.create_table(**old)
+    assert ensure(client, "described") == ()
+    assert_is_as_described(client)
+    client.delete_table(TableName="described")
+    client.close()
+
+
+def test_the_template_and_the_command_make_the_same_table(moto_url):
+    client = dynamodb_client(moto_url)
+    assert ensure(client, "described") == ()
+    assert_is_as_described(client)
+    assert client.describe_table(TableName="described")["Table"]["SSEDescription"]["Status"] == "ENABLED"
+    client.delete_table(TableName="described")
+    client.close()
+
+
+def test_the_template_is_one_that_cloudformation_takes(moto_url):
+    stacks = boto3.client(
+        "cloudformation",
+        endpoint_url=moto_url,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    stacks.create_stack(StackName="table", TemplateBody=dynamodb_table.template("described"))
+    client = dynamodb_client(moto_url)
+    assert ensure(client, "described") == ()
+    assert_is_as_described(client)
+    DynamoTable(client, "described").put(Item(KEY, {"n": 1}))
+    stacks.delete_stack(StackName="table")
+    assert DynamoTable(client, "described").get(KEY).data == {"n": 1}  # it is retained
+    client.delete_table(TableName="described")
+
+
+def assert_is_as_described(client) -> None:
+    """The table `described` is the one of `PROPERTIES`."""
+    found = client.describe_table(TableName="described")["Table"]
+    assert found["BillingModeSummary"]["BillingMode"] == PROPERTIES["BillingMode"]
+    assert found["KeySchema"] == PROPERTIES["KeySchema"]
+    assert found["AttributeDefinitions"] == PROPERTIES["AttributeDefinitions"]
+    ttl = client.describe_time_to_live(TableName="described")["TimeToLiveDescription"]
+    assert (ttl["TimeToLiveStatus"], ttl["AttributeName"]) == (
+        "ENABLED",
+        PROPERTIES["TimeToLiveSpecification"]["AttributeName"],
+    )
+    backups = client.describe_continuous_backups(TableName="described")["ContinuousBackupsDescription"]
+    assert backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
+
+
+def test_a_role_that_may_only_use_the_table_starts_and_says_what_it_cannot_see(moto_url, caplog):
+    owner = dynamodb_client(moto_url)
+    ensure(owner, "described")
+    client = dynamodb_client(moto_url)
+    for operation in ("DescribeTimeToLive", "DescribeContinuousBackups"):
+        client.meta.events.register(f"before-call.dynamodb.{operation}", refused)
+    assert ensure(client, "described") == ("time to live", "point-in-time recovery")
+    assert "point-in-time recovery" in caplog.text
+    owner.delete_table(TableName="described")
+
+
+def refused(**_) -> tuple:
+    """What a role without the right to an operation gets."""
+    body = {"Error": {"Code": "AccessDeniedException", "Message": "is not authorized"}, "ResponseMetadata": {}}
+    return AWSResponse("", 400, {}, None), body
 
 
 def test_a_missing_table_is_said_by_every_method(client):

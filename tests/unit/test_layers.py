@@ -24,6 +24,7 @@ LAYERS = (
         "codecoach.console",
         "codecoach.cli",
         "codecoach.cli_lab",
+        "codecoach.cli_table",
         "codecoach.__main__",
     ),
     ("piston",),
