@@ -1,7 +1,7 @@
 # make run    install what is missing, start CodeCoach on this machine
 # make test   install what is missing, run every test
 # make runtimes   build the runtime of every language
-.PHONY: run setup setup-test runtimes test check format lint types bench lock docs
+.PHONY: run setup setup-test runtimes test check format lint types audit bench lock docs
 .DEFAULT_GOAL := run
 
 run: setup
@@ -21,7 +21,7 @@ test: setup-test
 	.venv/bin/python -m pytest
 
 # Everything that must hold before a change goes in.
-check: setup-test lint types
+check: setup-test lint types audit
 	.venv/bin/python -m pytest
 
 format:
@@ -34,6 +34,10 @@ lint:
 
 types:
 	.venv/bin/mypy
+
+# Known weaknesses of the locked packages, where the package index has data on them.
+audit: setup-test
+	.venv/bin/python -m tests.audit
 
 bench: setup-test
 	.venv/bin/python -m benchmarks
