@@ -166,6 +166,26 @@ class Settings(BaseSettings):
         description="Header in which a proxy that you trust gives the visitor's address (`CloudFront-Viewer-Address`, or `X-Forwarded-For`, whose last entry counts). Failed sign-ins are counted by it. Empty: the address of the connection.",
     )
 
+    public_url: str = Field(
+        "",
+        description="Address under which people open the app, for example `https://coach.example.com`. A sign-in provider sends them back to it.",
+    )
+    oidc_metadata_url: str = Field(
+        "",
+        description="Sign-in through an OpenID provider beside passwords: where its description is, ending in `/.well-known/openid-configuration`. Empty: passwords alone.",
+    )
+    oidc_client_id: str = Field("", description="Id under which the provider knows this app.")
+    oidc_client_secret: SecretStr = Field(SecretStr(""), description="Secret that the provider gave this app.")
+    oidc_label: str = Field("", description='Name of the provider on its button. Empty: "single sign-on".')
+    oidc_domains: str = Field(
+        "",
+        description="E-mail domains, separated by commas, whose people get an account by themselves when they first come through the provider. Empty: only those who have an account come in.",
+    )
+    oidc_trust_email: bool = Field(
+        False,
+        description="Take the provider's e-mail addresses as theirs who bring them, although it does not say that it verified them. Only for a provider whose users cannot choose their address.",
+    )
+
     @field_validator("piston_urls")
     @classmethod
     def _addresses(cls, urls: str) -> str:
@@ -213,6 +233,33 @@ class Settings(BaseSettings):
         """The managed policies, where it names such."""
         return tuple(_separated(self.run_role_policy))
 
+    @field_validator("public_url")
+    @classmethod
+    def _public(cls, url: str) -> str:
+        if url and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", url):
+            raise ValueError("no http:// or https:// address without a question mark")
+        return url.rstrip("/")
+
+    @field_validator("oidc_metadata_url")
+    @classmethod
+    def _metadata(cls, url: str) -> str:
+        # The keys that sign-ins are checked with come from there.
+        if url and not re.fullmatch(r"(https://[^\s/?#@]+|http://(localhost|127\.0\.0\.1)(:\d+)?)/\S+", url):
+            raise ValueError("must be an https:// address; http:// is for a provider on this machine alone")
+        return url
+
+    @field_validator("oidc_domains")
+    @classmethod
+    def _domains(cls, domains: str) -> str:
+        for domain in _separated(domains):
+            if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", domain, re.ASCII | re.IGNORECASE):
+                raise ValueError(f"{domain!r} is no domain such as example.com")
+        return domains.lower()
+
+    @property
+    def oidc_allowed_domains(self) -> tuple[str, ...]:
+        return tuple(_separated(self.oidc_domains))
+
     @field_validator("data_dir", "cache_dir")
     @classmethod
     def _absolute(cls, folder: Path) -> Path:
@@ -230,6 +277,13 @@ class Settings(BaseSettings):
     def _consistent(self) -> Self:
         if self.local_model.startswith("http") and not self.local_model_name:
             raise ValueError(f"{PREFIX}LOCAL_MODEL is a URL, so {PREFIX}LOCAL_MODEL_NAME must name the model there")
+        if self.oidc_metadata_url:
+            needed = ("public_url", "oidc_client_id", "oidc_client_secret")
+            missing = [PREFIX + name.upper() for name in needed if not _given(getattr(self, name))]
+            if missing:
+                raise ValueError(f"{PREFIX}OIDC_METADATA_URL is set, so {' and '.join(missing)} must be")
+        elif self.oidc_client_id or _given(self.oidc_client_secret) or self.oidc_domains:
+            raise ValueError(f"{PREFIX}OIDC_... settings do nothing without {PREFIX}OIDC_METADATA_URL")
         return self
 
 
@@ -254,6 +308,10 @@ def rows() -> list[tuple[str, str, str]]:
         (PREFIX + name.upper(), _shown_default(name), field.description or "")
         for name, field in Settings.model_fields.items()
     ]
+
+
+def _given(value: str | SecretStr) -> bool:
+    return bool(value.get_secret_value() if isinstance(value, SecretStr) else value)
 
 
 def _separated(values: str) -> list[str]:

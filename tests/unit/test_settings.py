@@ -97,3 +97,59 @@ def test_a_gateway_is_an_address_by_number_and_a_port(monkeypatch, address):
     monkeypatch.setenv("CODECOACH_GATEWAY", address)
     with pytest.raises(SettingsWrong, match="CODECOACH_GATEWAY"):
         settings.load()
+
+
+PROVIDER = {
+    "OIDC_METADATA_URL": "https://provider.example.com/.well-known/openid-configuration",
+    "OIDC_CLIENT_ID": "us",
+    "OIDC_CLIENT_SECRET": "s3cret",
+    "PUBLIC_URL": "https://coach.example.com/",
+}
+
+
+def set_provider(monkeypatch, **changed: str) -> None:
+    for name, value in (PROVIDER | changed).items():
+        monkeypatch.setenv(f"CODECOACH_{name}", value)
+
+
+def test_a_sign_in_provider_can_be_set(monkeypatch):
+    set_provider(monkeypatch, OIDC_DOMAINS="Example.com, example.org")
+    loaded = settings.load()
+    assert loaded.oidc_allowed_domains == ("example.com", "example.org")
+    assert loaded.public_url == "https://coach.example.com"
+    assert "s3cret" not in repr(loaded)
+
+
+@pytest.mark.parametrize("name", ["OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET", "PUBLIC_URL"])
+def test_what_a_sign_in_provider_needs_beside_its_address_is_named(monkeypatch, name):
+    set_provider(monkeypatch, **{name: ""})
+    with pytest.raises(SettingsWrong, match=f"CODECOACH_{name}") as caught:
+        settings.load()
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET", "OIDC_DOMAINS"])
+def test_settings_of_a_provider_without_its_address_are_named(monkeypatch, name):
+    monkeypatch.setenv(f"CODECOACH_{name}", "example.com")
+    with pytest.raises(SettingsWrong, match="CODECOACH_OIDC_METADATA_URL"):
+        settings.load()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OIDC_METADATA_URL", "http://provider.example.com/.well-known/openid-configuration"),
+        ("OIDC_METADATA_URL", "https://user:password@provider.example.com/x"),
+        ("OIDC_METADATA_URL", "http://localhost.example.com/x"),
+        ("OIDC_METADATA_URL", "provider.example.com"),
+        ("PUBLIC_URL", "coach.example.com"),
+        ("PUBLIC_URL", "https://coach.example.com/?x=1"),
+        ("OIDC_DOMAINS", "example.com, *.example.com"),
+        ("OIDC_DOMAINS", "@example.com"),
+        ("OIDC_DOMAINS", "com"),
+    ],
+)
+def test_an_address_or_domain_that_will_not_do_is_named(monkeypatch, name, value):
+    set_provider(monkeypatch, **{name: value})
+    with pytest.raises(SettingsWrong, match=f"CODECOACH_{name}:"):
+        settings.load()
