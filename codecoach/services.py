@@ -31,6 +31,7 @@ from codecoach.runner.sandbox import Sandbox
 from codecoach.settings import Backend, RunnerKind, Settings
 from codecoach.store import dynamodb, dynamodb_table
 from codecoach.store.accounts import Accounts
+from codecoach.store.arrivals import Arrivals
 from codecoach.store.case_sets import CaseSets
 from codecoach.store.conversations import Conversations
 from codecoach.store.evaluations import Evaluations
@@ -97,6 +98,10 @@ class Services:
     @part
     def sign_ins(self) -> SignIns:
         return SignIns(self.table, self.settings.session_days)
+
+    @part
+    def arrivals(self) -> Arrivals:
+        return Arrivals(self.table)
 
     @part
     def preferences(self) -> Preferences:
