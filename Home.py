@@ -14,6 +14,7 @@ if __name__ == "__main__":
 else:
     app = st.App(
         __file__,
+        secrets=application.secrets(),
         routes=application.ROUTES,
         middleware=application.MIDDLEWARE,
         lifespan=application.lifespan,

@@ -11,17 +11,19 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 from starlette.middleware import Middleware
+from streamlit.runtime.secrets import SecretsValue
 
-from codecoach.ui import notices, parts, passwords, session
+from codecoach.ui import notices, oidc, parts, passwords, session
 from codecoach.ui.first_admin import ensure_first_admin
 from codecoach.ui.headers import SafeHeaders
+from codecoach.ui.oidc_routes import ProviderRoutes
 from codecoach.ui.routes import ROUTES
 
-__all__ = ["MIDDLEWARE", "ROUTES", "lifespan", "show_script_error"]
+__all__ = ["MIDDLEWARE", "ROUTES", "lifespan", "secrets", "show_script_error"]
 
 log = logging.getLogger(__name__)
 
-MIDDLEWARE: Final = [Middleware(SafeHeaders)]
+MIDDLEWARE: Final = [Middleware(SafeHeaders), Middleware(ProviderRoutes)]
 COLLECT_EVERY_S: Final = 20.0
 # While replies are written, which a collection would hold up for all, it is put off for so long at most.
 COLLECT_LATEST_S: Final = 120.0
@@ -45,6 +47,11 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:  # noqa: ANN401 (Streamlit
         with suppress(asyncio.CancelledError):
             await collecting
         await asyncio.to_thread(session.services().close)
+
+
+def secrets() -> dict[str, SecretsValue]:
+    """What Streamlit is to know beside its configuration: the sign-in provider, where there is one."""
+    return oidc.secrets(session.services().settings)
 
 
 def show_script_error(error: Exception) -> bool:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from codecoach.i18n import Notice
 from codecoach.store.accounts import Account
-from codecoach.ui import notices, session, switches
+from codecoach.ui import notices, oidc, session, switches
 from codecoach.ui.passwords import check_password, hash_password, problem_with
 from codecoach.ui.session import services, t
 
@@ -15,13 +15,15 @@ log = logging.getLogger(__name__)
 
 
 def show_sign_in() -> None:
-    """Draw the sign-in form; signs in and runs the page again where the password is right."""
+    """Draw the sign-in form; signs in and runs the page again where the password is right, or the provider says who it is."""
+    oidc.arrive()
     _, middle, _ = st.columns([1, 3, 1])
     with middle:
         st.title(":material/code_blocks: CodeCoach")
         st.markdown(t("signin.welcome"))
         if away := session.store_away():  # or somebody who is signed in would wonder why they are not
             notices.show(away)
+        oidc.draw()
         with notices.guard(), st.form("signin-form"):
             username = st.text_input(t("signin.username"), autocomplete="username", key="signin-username")
             password = st.text_input(

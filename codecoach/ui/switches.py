@@ -10,7 +10,7 @@ from codecoach.ui.session import t
 
 LANGUAGE_NAMES: Final = {Language.EN: "English", Language.ZH: "中文"}
 _LANGUAGE = "codecoach.language_switch"
-_PATHS: Final = ("", "Chat", "Editor", "Prompt_Lab", "Settings")
+PATHS: Final = ("", "Chat", "Editor", "Prompt_Lab", "Settings")
 
 # Streamlit keeps a browser's theme in its local storage, one entry for each address a page was opened at. Should a later
 # Streamlit rename them, the choice has no effect and the page follows the system again.
@@ -82,7 +82,7 @@ def theme_switch(place: str) -> None:
     data = {
         "label": t("nav.theme"),
         "choices": [t("nav.theme_system"), t("nav.theme_light"), t("nav.theme_dark")],
-        "paths": [f"{cookie.base_path()}/{path}" for path in _PATHS],
+        "paths": [f"{cookie.base_path()}/{path}" for path in PATHS],
     }
     # In a list: in a bare dictionary Streamlit looks for data frames, and imports pandas for it before the first page.
     element(key=f"codecoach.theme_switch-{place}", data=[data])
