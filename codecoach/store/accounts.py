@@ -37,7 +37,7 @@ class Account:
     """Somebody who may sign in.
 
     username              e-mail address in lower case
-    password_hash         bcrypt
+    password_hash         bcrypt; empty where its owner signs in through a provider alone
     must_change_password  True: nothing else is allowed before
     disabled              True: signing in is refused; ending the open sign-ins is the caller's (`SignIns.close_all`)
     """

@@ -75,13 +75,18 @@ def draw() -> None:
         return
     refused: Notice | None = st.session_state.get(_REFUSED)
     if refused:
-        st.error(notices.told(Notice(refused.key, {"label": _label(), **refused.values})), icon=":material/lock:")
+        st.error(notices.told(Notice(refused.key, {"label": label(), **refused.values})), icon=":material/lock:")
     with notices.guard():
         if st.button(
-            t("oidc.sign_in", label=notices.plain(_label())), icon=":material/key:", width="stretch", key="oidc-sign-in"
+            t("oidc.sign_in", label=notices.plain(label())), icon=":material/key:", width="stretch", key="oidc-sign-in"
         ):
             st.login()
     st.caption(t("oidc.or"), text_alignment="center")
+
+
+def label() -> str:
+    """What the provider is called here; as it was set, so to be escaped."""
+    return services().settings.oidc_label or t("oidc.label")
 
 
 def _exchange(claims: oidc_claims.Claims) -> None:
@@ -106,7 +111,3 @@ def _refuse(why: Notice) -> None:
 
 def _offered() -> bool:
     return bool(services().settings.oidc_metadata_url)
-
-
-def _label() -> str:
-    return services().settings.oidc_label or t("oidc.label")

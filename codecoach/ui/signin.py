@@ -65,6 +65,9 @@ def show_forced_change(account: Account) -> None:
 
 def change_form(account: Account) -> None:
     """Draw the form that changes a password; other sign-ins of the account end with it."""
+    if not account.password_hash:
+        st.caption(t("oidc.no_password", label=notices.plain(oidc.label())))
+        return
     with st.form("signin-change", clear_on_submit=False):
         current = st.text_input(
             t("signin.current_password"), type="password", autocomplete="current-password", key="signin-current"

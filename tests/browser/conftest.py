@@ -90,12 +90,13 @@ def app(tmp_path_factory: pytest.TempPathFactory, bedrock: ScriptedServer) -> It
     stop_app(running)
 
 
-def start_app(folder: Path, *, within: tuple[str, ...] = (), **settings: str) -> RunningApp:
+def start_app(folder: Path, *, port: int = 0, within: tuple[str, ...] = (), **settings: str) -> RunningApp:
     """Start the app on a free port and wait until it serves; `settings` are CODECOACH_ variables.
 
+    port    the port, where the settings speak of it
     within  the words of a command that becomes the one after it, in surroundings of its making
     """
-    port = free_port()
+    port = port or free_port()
     data_dir, log = folder / "data", folder / "app.log"
     data_dir.mkdir(exist_ok=True)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CODECOACH_"))}
