@@ -238,7 +238,8 @@ class Settings(BaseSettings):
     def _public(cls, url: str) -> str:
         if url and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", url):
             raise ValueError("no http:// or https:// address without a question mark")
-        return url.rstrip("/")
+        # As a browser writes it, with which it is compared.
+        return re.sub("^[^/]+//[^/]+", lambda origin: origin[0].lower(), url).rstrip("/")
 
     @field_validator("oidc_metadata_url")
     @classmethod

@@ -5,6 +5,7 @@ from typing import Final
 from codecoach.errors import InputRefused, VersionConflict
 from codecoach.i18n import Notice
 from codecoach.store.accounts import Account, Accounts
+from codecoach.store.sign_ins import SignIns
 
 # No password matches it, and trying one takes as long and sounds the same as with any other account.
 NO_PASSWORD: Final = ""
@@ -16,8 +17,9 @@ class Admission:
     domains  e-mail domains, in lower case, whose people get an account by themselves
     """
 
-    def __init__(self, accounts: Accounts, domains: tuple[str, ...]) -> None:
+    def __init__(self, accounts: Accounts, sign_ins: SignIns, domains: tuple[str, ...]) -> None:
         self._accounts = accounts
+        self._sign_ins = sign_ins
         self._domains = domains
 
     def admit(self, email: str) -> Account | Notice:
@@ -28,8 +30,10 @@ class Admission:
         if account.disabled:
             return Notice("oidc.disabled", {"email": email})
         if account.must_change_password:
-            # Who comes this way needs no one-time password, and may never have been told it: it is void from now on.
+            # Who comes this way needs no one-time password, and may never have been told it: it is void from now on, and so
+            # is what somebody else began with it, who was held up by having to choose another.
             self._accounts.set_password(email, NO_PASSWORD)
+            self._sign_ins.close_all(email)
         return account
 
     def _make(self, email: str) -> Account | None:

@@ -14,6 +14,7 @@ From there Streamlit's cookie means nothing: `store.arrivals` knows that it was 
 import logging
 import time
 from typing import Final
+from urllib.parse import urlsplit
 
 import streamlit as st
 from streamlit.runtime.secrets import SecretsValue
@@ -80,13 +81,23 @@ def draw() -> None:
         if st.button(
             t("oidc.sign_in", label=notices.plain(label())), icon=":material/key:", width="stretch", key="oidc-sign-in"
         ):
-            st.login()
+            _leave_for_the_provider()
     st.caption(t("oidc.or"), text_alignment="center")
 
 
 def label() -> str:
     """What the provider is called here; as it was set, so to be escaped."""
     return services().settings.oidc_label or t("oidc.label")
+
+
+def _leave_for_the_provider() -> None:
+    """Where the page is open at another address, its cookies would not be there to come back to: then it says which one."""
+    public_url = services().settings.public_url
+    here = st.context.url
+    if here and urlsplit(here)[:2] != urlsplit(public_url)[:2]:
+        _refuse(Notice("oidc.elsewhere", {"url": public_url}))
+        st.rerun()
+    st.login()
 
 
 def _exchange(claims: oidc_claims.Claims) -> None:
@@ -97,7 +108,8 @@ def _exchange(claims: oidc_claims.Claims) -> None:
     email = oidc_claims.email(claims, settings.oidc_client_id, settings.oidc_trust_email)
     if isinstance(email, Notice):
         return _refuse(email)
-    account = Admission(services().accounts, settings.oidc_allowed_domains).admit(email)
+    admission = Admission(services().accounts, services().sign_ins, settings.oidc_allowed_domains)
+    account = admission.admit(email)
     if isinstance(account, Notice):
         return _refuse(account)
     session.sign_in(account.username)

@@ -161,6 +161,10 @@ def test_others_are_told_why_they_do_not_come_in(app, page: Page):
     page.get_by_role("button", name="Deny").click()
     refused(page, "was cancelled")
 
+    page.goto(app.url.replace("127.0.0.1", "localhost"))
+    page.get_by_role("button", name="Sign in with Example Ltd").click()
+    refused(page, "works at")
+
     table = SqliteTable(app.data_dir / DATABASE)
     names = [account.username for account in Accounts(table).all()]
     table.close()

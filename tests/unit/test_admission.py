@@ -7,6 +7,7 @@ import pytest
 from codecoach.i18n import Notice
 from codecoach.store.accounts import Account, Accounts
 from codecoach.store.arrivals import KEPT_S, Arrivals
+from codecoach.store.sign_ins import SignIns
 from codecoach.store.sqlite import SqliteTable
 from codecoach.ui import oidc_claims
 from codecoach.ui.admission import NO_PASSWORD, Admission
@@ -34,8 +35,13 @@ def accounts(table, clock) -> Accounts:
 
 
 @pytest.fixture
-def admission(accounts) -> Admission:
-    return Admission(accounts, ("example.com", "example.org"))
+def sign_ins(table, clock) -> SignIns:
+    return SignIns(table, days=7, clock=clock)
+
+
+@pytest.fixture
+def admission(accounts, sign_ins) -> Admission:
+    return Admission(accounts, sign_ins, ("example.com", "example.org"))
 
 
 def admitted(found: Account | Notice) -> str:
@@ -73,14 +79,16 @@ def test_other_domains_and_what_is_no_address_get_no_account(accounts, admission
     assert accounts.all() == ()
 
 
-def test_who_has_an_account_comes_in_whatever_the_domain_and_keeps_the_password(accounts, admission):
+def test_who_has_an_account_comes_in_whatever_the_domain_and_keeps_the_password(accounts, sign_ins, admission):
     accounts.create("guest@elsewhere.com", "a hash", ("admin",))
+    elsewhere = sign_ins.open("guest@elsewhere.com")
     assert admitted(admission.admit("guest@elsewhere.com")) == "guest@elsewhere.com"
     assert accounts.get("guest@elsewhere.com").password_hash == "a hash"
+    assert sign_ins.find(elsewhere) == "guest@elsewhere.com"
 
 
-def test_without_domains_only_those_who_have_an_account_come_in(accounts):
-    closed = Admission(accounts, ())
+def test_without_domains_only_those_who_have_an_account_come_in(accounts, sign_ins):
+    closed = Admission(accounts, sign_ins, ())
     assert closed.admit(ANN) == Notice("oidc.no_account", {"email": ANN})
     accounts.create(ANN, "a hash")
     assert admitted(closed.admit(ANN)) == ANN
@@ -93,9 +101,11 @@ def test_a_disabled_account_stays_closed(accounts, admission):
     assert accounts.get(ANN).password_hash == "a hash"
 
 
-def test_a_one_time_password_is_void_once_its_owner_came_through_the_provider(accounts, admission):
+def test_a_one_time_password_is_void_once_its_owner_came_through_the_provider(accounts, sign_ins, admission):
     accounts.create(ANN, "a hash", ("admin",), must_change_password=True)
+    held_up = sign_ins.open(ANN)
     admitted(admission.admit(ANN))
+    assert sign_ins.find(held_up) is None
     now = accounts.get(ANN)
     assert (now.password_hash, now.must_change_password, now.roles) == (NO_PASSWORD, False, ("admin",))
 

@@ -103,7 +103,7 @@ PROVIDER = {
     "OIDC_METADATA_URL": "https://provider.example.com/.well-known/openid-configuration",
     "OIDC_CLIENT_ID": "us",
     "OIDC_CLIENT_SECRET": "s3cret",
-    "PUBLIC_URL": "https://coach.example.com/",
+    "PUBLIC_URL": "https://Coach.example.com/Of/",
 }
 
 
@@ -116,7 +116,7 @@ def test_a_sign_in_provider_can_be_set(monkeypatch):
     set_provider(monkeypatch, OIDC_DOMAINS="Example.com, example.org")
     loaded = settings.load()
     assert loaded.oidc_allowed_domains == ("example.com", "example.org")
-    assert loaded.public_url == "https://coach.example.com"
+    assert loaded.public_url == "https://coach.example.com/Of"
     assert "s3cret" not in repr(loaded)
 
 
