@@ -153,19 +153,6 @@ class Settings(BaseSettings):
         description='Whose programs may use "my AWS": `nobody`, `chosen` (administrators, and accounts that one of them has allowed it in Settings) or `everybody`.',
     )
 
-    admin_email: str = Field(
-        "admin@demo.com",
-        description="Sign-in name of the first administrator, created at the first start with a random one-time password.",
-    )
-    session_days: int = Field(7, ge=1, le=90, description="Days after which a sign-in ends.")
-    cookie_secure: bool = Field(
-        False, description="Send the session cookie over HTTPS only. Set it wherever HTTPS stands in front."
-    )
-    client_address_header: str = Field(
-        "",
-        description="Header in which a proxy that you trust gives the visitor's address (`CloudFront-Viewer-Address`, or `X-Forwarded-For`, whose last entry counts). Failed sign-ins are counted by it. Empty: the address of the connection.",
-    )
-
     public_url: str = Field(
         "",
         description="Address under which people open the app, for example `https://coach.example.com`. A sign-in provider sends them back to it.",
@@ -184,6 +171,19 @@ class Settings(BaseSettings):
     oidc_trust_email: bool = Field(
         False,
         description="Take the provider's e-mail addresses as theirs who bring them, although it does not say that it verified them. Only for a provider whose users cannot choose their address.",
+    )
+
+    admin_email: str = Field(
+        "admin@demo.com",
+        description="Sign-in name of the first administrator, created at the first start with a random one-time password.",
+    )
+    session_days: int = Field(7, ge=1, le=90, description="Days after which a sign-in ends.")
+    cookie_secure: bool = Field(
+        False, description="Send the session cookie over HTTPS only. Set it wherever HTTPS stands in front."
+    )
+    client_address_header: str = Field(
+        "",
+        description="Header in which a proxy that you trust gives the visitor's address (`CloudFront-Viewer-Address`, or `X-Forwarded-For`, whose last entry counts). Failed sign-ins are counted by it. Empty: the address of the connection.",
     )
 
     @field_validator("piston_urls")
@@ -208,30 +208,6 @@ class Settings(BaseSettings):
     @property
     def piston_addresses(self) -> tuple[str, ...]:
         return tuple(_separated(self.piston_urls))
-
-    @field_validator("run_role_arn")
-    @classmethod
-    def _role(cls, arn: str) -> str:
-        if arn and not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", arn, re.ASCII):
-            raise ValueError("not the ARN of a role, such as arn:aws:iam::123456789012:role/name")
-        return arn
-
-    @field_validator("run_role_policy")
-    @classmethod
-    def _policy(cls, policy: str) -> str:
-        if policy.lstrip().startswith("{"):
-            try:
-                json.loads(policy)
-            except ValueError as error:
-                raise ValueError(f"no policy in JSON: {error}") from error
-        elif not 1 <= len(_separated(policy)) <= _POLICIES:
-            raise ValueError(f"1 to {_POLICIES} policies, or `role` for all that the role may")
-        return policy.strip()
-
-    @property
-    def run_role_policies(self) -> tuple[str, ...]:
-        """The managed policies, where it names such."""
-        return tuple(_separated(self.run_role_policy))
 
     @field_validator("public_url")
     @classmethod
@@ -260,6 +236,30 @@ class Settings(BaseSettings):
     @property
     def oidc_allowed_domains(self) -> tuple[str, ...]:
         return tuple(_separated(self.oidc_domains))
+
+    @field_validator("run_role_arn")
+    @classmethod
+    def _role(cls, arn: str) -> str:
+        if arn and not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", arn, re.ASCII):
+            raise ValueError("not the ARN of a role, such as arn:aws:iam::123456789012:role/name")
+        return arn
+
+    @field_validator("run_role_policy")
+    @classmethod
+    def _policy(cls, policy: str) -> str:
+        if policy.lstrip().startswith("{"):
+            try:
+                json.loads(policy)
+            except ValueError as error:
+                raise ValueError(f"no policy in JSON: {error}") from error
+        elif not 1 <= len(_separated(policy)) <= _POLICIES:
+            raise ValueError(f"1 to {_POLICIES} policies, or `role` for all that the role may")
+        return policy.strip()
+
+    @property
+    def run_role_policies(self) -> tuple[str, ...]:
+        """The managed policies, where it names such."""
+        return tuple(_separated(self.run_role_policy))
 
     @field_validator("data_dir", "cache_dir")
     @classmethod

@@ -6,8 +6,8 @@
     failures#<hash>      count                               failed sign-ins of a username or an address     1 day
     failures#<hash>      count#<hash>                        those of a username from an address it knows    1 day
     failures#<hash>      known#<hash>                        the username has signed in from this address    90 days
-    ticket#<hash>        ticket                              one-time ticket of a sign-in                    30 s
     arrival#<hash>       used                                a round trip to the sign-in provider is used up    1 hour
+    ticket#<hash>        ticket                              one-time ticket of a sign-in                    30 s
     sign-in#<hash>       sign-in                             sign-in of one browser: its username            days set
     revocations          latest                              changes whenever a sign-in is ended             -
     user#<username>      sign-in#<hash>                      which sign-ins a user has                       days set

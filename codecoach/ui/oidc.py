@@ -103,7 +103,8 @@ def _leave_for_the_provider() -> None:
 def _exchange(claims: oidc_claims.Claims) -> None:
     proof = oidc_claims.proof(claims, time.time())
     if proof is None or not services().arrivals.use_up(proof):
-        return  # what is left of an earlier round trip
+        log.info("what is left of an earlier round trip to the provider is not taken")
+        return
     settings = services().settings
     email = oidc_claims.email(claims, settings.oidc_client_id, settings.oidc_trust_email)
     if isinstance(email, Notice):
