@@ -38,6 +38,7 @@ from codecoach.store.evaluations import Evaluations
 from codecoach.store.port import Table
 from codecoach.store.preferences import Preferences
 from codecoach.store.programs import Programs
+from codecoach.store.revocations import Revocations
 from codecoach.store.sign_ins import SignIns
 from codecoach.store.sqlite import SqliteTable
 from codecoach.store.templates import Templates
@@ -93,11 +94,16 @@ class Services:
 
     @part
     def accounts(self) -> Accounts:
-        return Accounts(self.table)
+        return Accounts(self.table, revocations=self.revocations)
 
     @part
     def sign_ins(self) -> SignIns:
-        return SignIns(self.table, self.settings.session_days)
+        idle_s, longest_s = self.settings.session_idle_minutes * 60, self.settings.session_hours * 3600
+        return SignIns(self.table, idle_s, longest_s, revocations=self.revocations)
+
+    @part
+    def revocations(self) -> Revocations:
+        return Revocations(self.table)
 
     @part
     def arrivals(self) -> Arrivals:

@@ -177,7 +177,12 @@ class Settings(BaseSettings):
         "admin@demo.com",
         description="Sign-in name of the first administrator, created at the first start with a random one-time password.",
     )
-    session_days: int = Field(7, ge=1, le=90, description="Days after which a sign-in ends.")
+    session_idle_minutes: int = Field(
+        30, ge=1, le=24 * 60, description="Minutes without activity after which a sign-in ends."
+    )
+    session_hours: int = Field(
+        12, ge=1, le=30 * 24, description="Hours after which a sign-in ends, however active its user is."
+    )
     cookie_secure: bool = Field(
         False, description="Send the session cookie over HTTPS only. Set it wherever HTTPS stands in front."
     )

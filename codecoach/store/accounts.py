@@ -13,6 +13,7 @@ from codecoach.store import keys
 from codecoach.store.changing import change
 from codecoach.store.port import Item, Json, Key, Table
 from codecoach.store.records import from_time, to_time
+from codecoach.store.revocations import Memory, Revocations
 
 # A username may fail this often, then each failure locks it, twice as long as the one before; see `Accounts._counted`.
 FAILURES_PER_USERNAME = 5
@@ -52,17 +53,32 @@ class Account:
 
 
 class Accounts:
-    """All accounts. Usernames are taken in any case, and kept in lower case."""
+    """All accounts. Usernames are taken in any case, and kept in lower case.
 
-    def __init__(self, table: Table, clock: Callable[[], float] = time.time) -> None:
+    Whatever is changed in an account is noticed by every process within a second (`store.revocations`).
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        revocations: Revocations | None = None,
+    ) -> None:
         self._table = table
         self._clock = clock
+        self._revocations = revocations or Revocations(table, monotonic)
+        self._memory: Memory[Account] = Memory(self._revocations, monotonic)
 
     def get(self, username: str) -> Account | None:
         """The account, or None; also None for what cannot be a username."""
         name = _normal(username)
         item = self._table.get(keys.account(name)) if name else None
         return _account(item) if item else None
+
+    def current(self, username: str) -> Account | None:
+        """As `get`, at most a second old, and mostly from memory: for whoever is signed in, at every script run."""
+        return self._memory.recall(_normal(username), lambda: self.get(username))
 
     def all(self) -> tuple[Account, ...]:
         """Every account, by username."""
@@ -102,7 +118,7 @@ class Accounts:
             waits = data is not None and data["must_change_password"] and not data["disabled"]
             return data | {"password_hash": password_hash} if data is not None and waits else None
 
-        item = change(self._table, keys.account(_normal(username)), how)
+        item = self._changed(keys.account(_normal(username)), how)
         return item is not None and item.data["password_hash"] == password_hash
 
     def set_disabled(self, username: str, disabled: bool) -> None:
@@ -132,7 +148,14 @@ class Accounts:
         name = _normal(username)
         if not name:
             raise InputRefused("no_such_account", username=username)
-        change(self._table, keys.account(name), how)
+        self._changed(keys.account(name), how)
+
+    def _changed(self, key: Key, how: Callable[[dict[str, Json] | None], dict[str, Json] | None]) -> Item | None:
+        # In one transaction: a change without a revocation would go unnoticed in the memory of other processes.
+        item = change(self._table, key, how, also=[Revocations.step()])
+        self._memory.forget(key.sort)
+        self._revocations.look_again()
+        return item
 
     def locked_for_s(self, username: str, address: str) -> int:
         """Seconds for which no password of this username, or from this address, may be tried; 0: it may."""

@@ -1,12 +1,13 @@
 """Change an item by reading it first, and again where somebody else was quicker."""
 
+import dataclasses
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from codecoach.errors import VersionConflict
-from codecoach.store.port import Item, Json, Key, Table
+from codecoach.store.port import Delete, Item, Json, Key, Put, Table
 
 ATTEMPTS = 30
 LONGEST_PAUSE_S = 0.1
@@ -30,10 +31,11 @@ def change(
     key: Key,
     how: Callable[[dict[str, Json] | None], dict[str, Json] | None],
     expires_at: int | None = None,
+    also: Sequence[Put | Delete] = (),
 ) -> Item | None:
     """Store what `how` makes of an item's data (None: there is no such item); no change is lost to another writer.
 
-    `how` may run more than once; where it returns None nothing is stored.
+    `how` may run more than once; where it returns None nothing is stored. `also` is done in one transaction with it.
     """
 
     def attempt() -> Item | None:
@@ -41,6 +43,10 @@ def change(
         data = how(None if item is None else item.data)
         if data is None:
             return item
-        return table.put(Item(key, data, expires_at=expires_at), expected_version=item.version if item else 0)
+        changed, version = Item(key, data, expires_at=expires_at), item.version if item else 0
+        if not also:
+            return table.put(changed, expected_version=version)
+        table.transact([Put(changed, expected_version=version), *also])
+        return dataclasses.replace(changed, version=version + 1)
 
     return again(attempt)

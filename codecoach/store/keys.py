@@ -8,9 +8,9 @@
     failures#<hash>      known#<hash>                        the username has signed in from this address    90 days
     arrival#<hash>       used                                a round trip to the sign-in provider is used up    1 hour
     ticket#<hash>        ticket                              one-time ticket of a sign-in                    30 s
-    sign-in#<hash>       sign-in                             sign-in of one browser: its username            days set
-    revocations          latest                              changes whenever a sign-in is ended             -
-    user#<username>      sign-in#<hash>                      which sign-ins a user has                       days set
+    sign-in#<hash>       sign-in                             sign-in of one browser: user, device, activity  1 day after its end
+    revocations          latest                              changes with whatever all processes must see   -
+    user#<username>      sign-in#<hash>                      which sign-ins a user has                       as the sign-in
     user#<username>      preferences                         language, model, region                         -
     user#<username>      tested-models                       model id -> time of its last good test          -
     user#<username>      conversation#<id>                   conversation                                    -

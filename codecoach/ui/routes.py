@@ -39,7 +39,7 @@ async def start(request: Request) -> Response:
     response.set_cookie(
         COOKIE,
         sid,
-        max_age=settings.session_days * 86400,
+        max_age=settings.session_hours * 3600,
         httponly=True,
         samesite="lax",
         secure=settings.cookie_secure,

@@ -89,8 +89,8 @@ def account() -> Account | None:
     if not sid:
         return None
     try:
-        username = services().sign_ins.find(sid)
-        found = services().accounts.get(username) if username else None
+        username = services().sign_ins.see(sid)
+        found = services().accounts.current(username) if username else None
         if found and not found.disabled and _ACCOUNT not in st.session_state:
             _adopt(sid, found)
     except StoreUnavailable as error:

@@ -53,7 +53,7 @@ def test_failures_at_the_same_moment_all_count(table, clock):
 
 
 def test_a_ticket_goes_to_one_of_many(table, clock):
-    sign_ins = SignIns(table, days=1, clock=clock)
+    sign_ins = SignIns(table, idle_s=3600, longest_s=86400, clock=clock)
     ticket = sign_ins.issue_ticket("a sid")
     with ThreadPoolExecutor(6) as pool:
         got = list(pool.map(lambda _: sign_ins.redeem(ticket), range(6)))
@@ -61,7 +61,7 @@ def test_a_ticket_goes_to_one_of_many(table, clock):
 
 
 def test_sign_ins_of_different_users_end_at_the_same_moment(table, clock):
-    sign_ins = SignIns(table, days=1, clock=clock, monotonic=clock)
+    sign_ins = SignIns(table, idle_s=3600, longest_s=86400, clock=clock, monotonic=clock)
     sids = {name: sign_ins.open(name) for name in ("a@example.com", "b@example.com", "c@example.com")}
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(sign_ins.close_all, sids))

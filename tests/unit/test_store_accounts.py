@@ -1,6 +1,7 @@
 """Accounts are found under any spelling of their name, and guessing passwords is slowed down."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,8 +10,9 @@ from hypothesis import strategies as st
 from codecoach.errors import InputRefused, VersionConflict
 from codecoach.store import keys
 from codecoach.store.accounts import ADDRESS_KNOWN_S, FAILURES_KEPT_S, FAILURES_PER_ADDRESS, LONGEST_LOCK_S, Accounts
+from codecoach.store.revocations import LOOKED_AT_EVERY_S
 from codecoach.store.sqlite import SqliteTable
-from tests.unit.store_tables import Clock
+from tests.unit.store_tables import Clock, Died, WatchedTable
 
 ANN = "ann@example.com"
 HERE, THERE = "192.0.2.1", "198.51.100.7"
@@ -90,6 +92,67 @@ def test_all_accounts_are_listed_by_name(accounts):
     assert [account.username for account in accounts.all()] == [
         f"{name}@example.com" for name in ("ann", "bob", "carl")
     ]
+
+
+# --- what other processes notice ---
+
+
+CHANGES = {
+    "disabled": lambda accounts: accounts.set_disabled(ANN, True),
+    "password": lambda accounts: accounts.set_password(ANN, "new"),
+    "must change": lambda accounts: accounts.set_password(ANN, "old", must_change_password=True),
+    "role given": lambda accounts: accounts.set_role(ANN, "admin", True),
+    "role taken": lambda accounts: accounts.set_role(ANN, "my_aws", False),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_change_is_seen_here_at_once_and_elsewhere_within_a_second(table, clock, change):
+    here, elsewhere = (Accounts(table, clock=clock, monotonic=clock) for _ in range(2))
+    before = here.create(ANN, "old", ("my_aws",))
+    assert elsewhere.current(ANN) == here.current(ANN) == before
+    change(here)
+    assert here.current(ANN) == here.get(ANN) != before
+    clock.now += LOOKED_AT_EVERY_S
+    assert elsewhere.current(ANN) == here.get(ANN)
+
+
+def test_a_process_that_dies_while_changing_an_account_leaves_no_change_unnoticed(table, clock):
+    watched = WatchedTable(table)
+    here, elsewhere = Accounts(watched, clock=clock, monotonic=clock), Accounts(table, clock=clock, monotonic=clock)
+    here.create(ANN, "hash")
+    for dies_after in range(4):
+        assert elsewhere.current(ANN) is not None
+        watched.reset()
+        watched.dies_after = dies_after
+        with suppress(Died):
+            here.set_disabled(ANN, True)
+        clock.now += LOOKED_AT_EVERY_S
+        assert elsewhere.current(ANN) == elsewhere.get(ANN)
+    assert elsewhere.current(ANN).disabled
+
+
+def test_asking_again_who_somebody_is_reads_at_most_the_revocations_once_a_second(table, clock):
+    watched = WatchedTable(table)
+    accounts = Accounts(watched, clock=clock, monotonic=clock)
+    accounts.create(" Ann@Example.com", "hash")
+    accounts.current(ANN)
+    watched.reset()
+    for _ in range(100):
+        assert accounts.current("ANN@example.com").username == ANN
+    assert watched.read == 0
+    clock.now += LOOKED_AT_EVERY_S
+    for _ in range(100):
+        accounts.current(ANN)
+    assert watched.read == 1
+
+
+def test_an_account_that_was_not_there_is_found_as_soon_as_it_is(table, clock):
+    here, elsewhere = (Accounts(table, clock=clock, monotonic=clock) for _ in range(2))
+    assert here.current(ANN) is None
+    elsewhere.create(ANN, "hash")
+    assert here.current(ANN) is not None
+    assert here.current("no address") is None
 
 
 # --- lock ---
