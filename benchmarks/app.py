@@ -18,11 +18,13 @@ from codecoach.local import ports
 from codecoach.services import DATABASE
 from codecoach.settings import Settings
 from codecoach.store.accounts import Accounts
+from codecoach.store.cookie_seal import CookieSeal, kept_secrets
 from codecoach.store.sign_ins import SignIns
 from codecoach.store.sqlite import SqliteTable
 from codecoach.ui.session import COOKIE
 
 ROOT = Path(__file__).parents[1]
+DAY_S = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class App:
         if Accounts(table).get(username) is None:
             # Nobody signs in with it: the sign-in is opened beneath the form.
             Accounts(table).create(username, "!", ("user",), must_change_password=False)
-        return f"{COOKIE}={SignIns(table, 1).open(username)}"
+        sid = SignIns(table, idle_s=DAY_S, longest_s=DAY_S).open(username)
+        return f"{COOKIE}={CookieSeal(kept_secrets(table)).seal(sid)}"
 
 
 @contextmanager

@@ -34,6 +34,7 @@ from codecoach.store.accounts import Accounts
 from codecoach.store.arrivals import Arrivals
 from codecoach.store.case_sets import CaseSets
 from codecoach.store.conversations import Conversations
+from codecoach.store.cookie_seal import CookieSeal, kept_secrets
 from codecoach.store.evaluations import Evaluations
 from codecoach.store.port import Table
 from codecoach.store.preferences import Preferences
@@ -108,6 +109,10 @@ class Services:
     @part
     def arrivals(self) -> Arrivals:
         return Arrivals(self.table)
+
+    @part
+    def cookie_seal(self) -> CookieSeal:
+        return CookieSeal(self.settings.cookie_secrets or kept_secrets(self.table))
 
     @part
     def preferences(self) -> Preferences:

@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from codecoach.errors import SettingsWrong
 
 PREFIX = "CODECOACH_"
+SHORTEST_SECRET = 32
 _POLICIES = 10  # Source: PolicyArns of AssumeRole in the STS API reference
 
 
@@ -183,8 +184,13 @@ class Settings(BaseSettings):
     session_hours: int = Field(
         12, ge=1, le=30 * 24, description="Hours after which a sign-in ends, however active its user is."
     )
+    cookie_secret: SecretStr = Field(
+        SecretStr(""),
+        description="Secret of 32 characters or more that session cookies are signed with. Several, separated by commas: the first signs, all are accepted, so that it can be changed without signing anybody out. Empty: one is made and kept in the table.",
+    )
     cookie_secure: bool = Field(
-        False, description="Send the session cookie over HTTPS only. Set it wherever HTTPS stands in front."
+        False,
+        description="Send the session cookie over HTTPS only, also where nothing says that HTTPS stands in front. Behind a proxy that sends `X-Forwarded-Proto` or `CloudFront-Forwarded-Proto` that happens by itself.",
     )
     client_address_header: str = Field(
         "",
@@ -265,6 +271,17 @@ class Settings(BaseSettings):
     def run_role_policies(self) -> tuple[str, ...]:
         """The managed policies, where it names such."""
         return tuple(_separated(self.run_role_policy))
+
+    @field_validator("cookie_secret")
+    @classmethod
+    def _hard_to_guess(cls, secret: SecretStr) -> SecretStr:
+        if any(len(one) < SHORTEST_SECRET for one in _separated(secret.get_secret_value())):
+            raise ValueError(f"a secret has {SHORTEST_SECRET} characters or more")
+        return secret
+
+    @property
+    def cookie_secrets(self) -> tuple[str, ...]:
+        return tuple(_separated(self.cookie_secret.get_secret_value()))
 
     @field_validator("data_dir", "cache_dir")
     @classmethod

@@ -10,6 +10,7 @@
     ticket#<hash>        ticket                              one-time ticket of a sign-in                    30 s
     sign-in#<hash>       sign-in                             sign-in of one browser: user, device, activity  1 day after its end
     revocations          latest                              changes with whatever all processes must see   -
+    secrets              cookie                              what session cookies are signed with            -
     user#<username>      sign-in#<hash>                      which sign-ins a user has                       as the sign-in
     user#<username>      preferences                         language, model, region                         -
     user#<username>      tested-models                       model id -> time of its last good test          -
@@ -65,6 +66,7 @@ PART = "part#"
 
 ACCOUNTS = "accounts"
 REVOCATIONS = Key("revocations", "latest")
+COOKIE_SECRETS = Key("secrets", "cookie")
 
 
 def hashed(text: str) -> str:

@@ -5,7 +5,6 @@ The loop ends when nothing changes any more, or when Streamlit ends the script r
 itself goes on either way, and the next script run attaches to it again.
 """
 
-import time
 from typing import Final, Protocol
 
 import streamlit as st
@@ -14,8 +13,6 @@ from codecoach.ui import session
 
 # The longest wait before Streamlit gets its chance to end the script run.
 TICK_S: Final = 0.2
-# How soon a page that only follows notices that its user has signed out elsewhere.
-CHECK_EVERY_S: Final = 2.0
 
 
 class Live(Protocol):
@@ -43,17 +40,13 @@ class Following:
     def until_done(self) -> bool:
         """Draw until nothing changes any more; False where there was nothing to follow."""
         followed = bool(self._parts)
-        checked_at = time.monotonic()
         while self._parts:
             current, self._parts = self._parts, []
             self._parts = [part for part in current if part.refresh()] + self._parts
             if self._parts:
-                now = time.monotonic()
                 # Only access to Streamlit lets it end the script run: without it a Stop could wait for the model.
                 st.session_state.get("live")
-                if now - checked_at > CHECK_EVERY_S:
-                    checked_at = now
-                    if not session.still_signed_in():
-                        st.rerun()
+                if not session.still_signed_in():  # from memory, but for a look at the store each second
+                    st.rerun()
                 self._parts[0].wait(TICK_S)
         return followed

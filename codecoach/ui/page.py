@@ -63,8 +63,11 @@ def open_page(title_key: str, layout: Literal["centered", "wide"] = "centered") 
 
 
 def check_gate() -> None:
-    """For fragments, which run again without their page: back to the page, and its gate, where nobody is signed in."""
-    if session.account() is None:
+    """For fragments that a timer draws anew, without their page: back to the page, and its gate, where nobody is signed in.
+
+    Being drawn is no activity: an abandoned tab must not keep anybody signed in.
+    """
+    if session.account(active=False) is None:
         st.rerun()
 
 

@@ -11,8 +11,8 @@ from starlette.routing import Route
 
 from codecoach import __version__
 from codecoach.errors import StoreError
-from codecoach.ui import parts
-from codecoach.ui.session import COOKIE, services
+from codecoach.ui import parts, session_cookie
+from codecoach.ui.session import services
 
 log = logging.getLogger(__name__)
 
@@ -26,24 +26,16 @@ async def start(request: Request) -> Response:
         return JSONResponse({"ok": False}, status_code=403)
     try:
         ticket = json.loads(await _body(request))["ticket"]
-        sid = await run_in_threadpool(services().sign_ins.redeem, str(ticket))
+        value = await run_in_threadpool(_cookie_for, str(ticket))
     except (ValueError, KeyError, TypeError):
         return JSONResponse({"ok": False}, status_code=400)
     except StoreError as error:
         log.warning("cookie not set: %s", error)
         return JSONResponse({"ok": False}, status_code=503)
-    if sid is None:
+    if not value:
         return JSONResponse({"ok": False}, status_code=403)
-    settings = services().settings
     response = JSONResponse({"ok": True})
-    response.set_cookie(
-        COOKIE,
-        sid,
-        max_age=settings.session_hours * 3600,
-        httponly=True,
-        samesite="lax",
-        secure=settings.cookie_secure,
-    )
+    session_cookie.give(response, value, _https(request), services().settings.session_hours * 3600)
     return response
 
 
@@ -51,15 +43,29 @@ async def end(request: Request) -> Response:
     """End the sign-in that the cookie names, and drop the cookie."""
     if not _from_our_page(request):
         return JSONResponse({"ok": False}, status_code=403)
-    sid = request.cookies.get(COOKIE)
-    if sid:
-        try:
-            await run_in_threadpool(services().sign_ins.close, sid)
-        except StoreError as error:
-            log.warning("sign-in not closed: %s", error)
+    try:
+        await run_in_threadpool(_close, session_cookie.value_in(request.cookies, _https(request)))
+    except StoreError as error:
+        log.warning("sign-in not closed: %s", error)
     response = JSONResponse({"ok": True})
-    response.delete_cookie(COOKIE, httponly=True, samesite="lax", secure=services().settings.cookie_secure)
+    session_cookie.take(response, _https(request))
     return response
+
+
+def _cookie_for(ticket: str) -> str:
+    seal = services().cookie_seal  # before the ticket is used up: it may not be had while the store is away
+    sid = services().sign_ins.redeem(ticket)
+    return seal.seal(sid) if sid else ""
+
+
+def _close(value: str) -> None:
+    sid = services().cookie_seal.unseal(value) if value else None
+    if sid:
+        services().sign_ins.close(sid)
+
+
+def _https(request: Request) -> bool:
+    return services().settings.cookie_secure or session_cookie.over_https(request.headers, request.url.scheme)
 
 
 async def health(_request: Request) -> Response:

@@ -13,20 +13,29 @@ import streamlit as st
 
 from codecoach import i18n, settings
 from codecoach.errors import StoreError, StoreUnavailable
-from codecoach.i18n import Language
+from codecoach.i18n import Language, Notice
 from codecoach.services import Services, build
 from codecoach.store.accounts import Account
 from codecoach.store.preferences import UserPreferences
+from codecoach.store.sign_ins import Ended
+from codecoach.ui import session_cookie, visitor
+from codecoach.ui.session_cookie import COOKIE as COOKIE
 
 log = logging.getLogger(__name__)
 
-COOKIE: Final = "codecoach_session"
 _SID = "codecoach.sid"
 _ACCOUNT = "codecoach.account"
 _CHECKED_AT = "codecoach.checked_at"
 _LANGUAGE = "codecoach.language"
 _ORDER = "codecoach.order"
 _AWAY = "codecoach.store_away"
+# Why the sign-in ended; None where its user signed out. As long as it is there, nobody is signed in here.
+_ENDED = "codecoach.ended"
+# Whose sign-in ran out here, and what he had typed.
+_LEFT = "codecoach.left"
+_TYPED = "codecoach.typed"
+# Where pages hold what is typed. Nothing else that widgets hold outlives a sign-in, passwords least of all.
+_TYPED_IN: Final = ("chat:ask", "text.", "ace.", "args.", "stdin.", "lab.")
 # How long a signed-in page goes on drawing with the account it last saw while the store does not answer.
 STORE_GRACE_S: Final = 300.0
 
@@ -83,27 +92,56 @@ def keep(username: str, **changes: str) -> None:
     services().preferences.change(username, **changes)
 
 
-def account() -> Account | None:
-    """Who is signed in here, asked of the store in each script run; None where nobody is (any more)."""
-    sid = st.session_state.get(_SID) or _cookie()
-    if not sid:
+def account(active: bool = True) -> Account | None:
+    """Who is signed in here, asked in each script run and mostly answered from memory; None where nobody is (any more).
+
+    active  False where it is a timer of the page's that asks, and not its user: that keeps nobody signed in
+    """
+    if _ENDED in st.session_state:  # the cookie a tab connected with stays what it was
         return None
     try:
-        username = services().sign_ins.see(sid)
-        found = services().accounts.current(username) if username else None
-        if found and not found.disabled and _ACCOUNT not in st.session_state:
+        sid = _sid()
+        found = _signed_in(sid, active) if sid else None
+        if sid and found is None:
+            _note_end(sid)
+        elif sid and found and _ACCOUNT not in st.session_state:
             _adopt(sid, found)
     except StoreUnavailable as error:
         st.session_state[_AWAY] = error
         return _account_while_store_is_away()
     st.session_state.pop(_AWAY, None)
-    if found is None or found.disabled:
-        if _SID in st.session_state:  # not for a cookie that is merely stale: sign-out may still have orders here
-            forget()
-        return None
-    st.session_state[_ACCOUNT] = found
-    st.session_state[_CHECKED_AT] = time.monotonic()
+    if found:
+        st.session_state[_ACCOUNT] = found
+        st.session_state[_CHECKED_AT] = time.monotonic()
     return found
+
+
+def _signed_in(sid: str, active: bool) -> Account | None:
+    sign_ins = services().sign_ins
+    username = sign_ins.see(sid) if active else sign_ins.find(sid)
+    found = services().accounts.current(username) if username else None
+    return None if found is None or found.disabled else found
+
+
+def _note_end(sid: str) -> None:
+    """Note why a sign-in has ended, and forget its user; what he typed waits for him where it only ran out."""
+    ended = services().sign_ins.why_ended(sid)
+    last = seen_account()
+    if last and ended is not Ended.CLOSED:
+        _leave(last.username)
+    elif _SID in st.session_state:  # not for a cookie that is merely stale: sign-out may still have orders here
+        forget()
+    st.session_state[_ENDED] = ended
+
+
+def why_ended() -> Notice | None:
+    """Why nobody is signed in here any more, where that was not of his own doing."""
+    ended = st.session_state.get(_ENDED)
+    if ended is Ended.IDLE:
+        return Notice("signin.ended_idle", {"minutes": services().settings.session_idle_minutes})
+    if ended is Ended.TOO_LONG:
+        return Notice("signin.ended_too_long", {"hours": services().settings.session_hours})
+    return Notice("signin.ended_closed") if ended is Ended.CLOSED else None
 
 
 def store_away() -> StoreUnavailable | None:
@@ -113,19 +151,23 @@ def store_away() -> StoreUnavailable | None:
 
 
 def still_signed_in() -> bool:
-    """Whether the sign-in of this page still holds, asked while it follows something; cheaper than `account`."""
-    sid = st.session_state.get(_SID) or _cookie()
+    """Whether the sign-in of this page still holds, asked while its user watches something come; mostly from memory."""
     try:
-        return sid is not None and services().sign_ins.find(str(sid)) is not None
+        sid = _sid()
+        return sid is not None and _signed_in(sid, active=True) is not None
     except StoreUnavailable:
         return True  # the next script run decides
 
 
 def sign_in(username: str) -> None:
     """Sign a user in whose password has been checked; the cookie follows by a one-time ticket (`ui.cookie`)."""
-    sid = services().sign_ins.open(username)
+    address = visitor.address(services().settings.client_address_header)
+    sid = services().sign_ins.open(username, visitor.device(), address)
     ticket = services().sign_ins.issue_ticket(sid)
-    forget()
+    if st.session_state.get(_LEFT) == username:
+        _take_up()
+    else:
+        forget()
     st.session_state[_SID] = sid
     st.session_state[_ORDER] = ("start", ticket)
     log.info("signed in: %s", username)
@@ -136,13 +178,13 @@ def sign_out() -> None:
 
     Where the store does not answer, it ends here and in the browser at least.
     """
-    sid = st.session_state.get(_SID) or _cookie()
-    if sid:
-        try:
+    try:
+        if sid := _sid():
             services().sign_ins.close(sid)
-        except StoreError as error:
-            log.warning("sign-in not closed: %s", error)
+    except StoreError as error:
+        log.warning("sign-in not closed: %s", error)
     forget()
+    st.session_state[_ENDED] = None
     st.session_state[_ORDER] = ("end", str(time.monotonic_ns()))
 
 
@@ -177,6 +219,30 @@ def forget() -> None:
             del st.session_state[key]
 
 
+def _leave(username: str) -> None:
+    """Leave the session as it is for when the same user signs in again, but for who he is; `sign_in` clears it for others.
+
+    What widgets hold would go as soon as they are not drawn, so it is kept beside them.
+    """
+    typed = {
+        key: value
+        for key, value in st.session_state.items()
+        if isinstance(value, str) and str(key).startswith(_TYPED_IN)
+    }
+    for key in (_SID, _ACCOUNT, _CHECKED_AT, _ORDER):
+        st.session_state.pop(key, None)
+    st.session_state[_LEFT] = username
+    st.session_state[_TYPED] = typed
+
+
+def _take_up() -> None:
+    """Put back what its user had typed, before the script run that draws it again."""
+    for key, value in st.session_state.pop(_TYPED, {}).items():
+        st.session_state[key] = value
+    for key in (_LEFT, _ENDED):
+        st.session_state.pop(key, None)
+
+
 def _adopt(sid: str, found: Account) -> None:
     st.session_state[_SID] = sid
     kept = preferences(found.username).language
@@ -190,7 +256,11 @@ def _account_while_store_is_away() -> Account | None:
     return last if seen_s_ago < STORE_GRACE_S else None
 
 
-def _cookie() -> str | None:
-    """The session cookie as it was when this browser tab connected."""
-    value = st.context.cookies.get(COOKIE)
-    return str(value) if value else None
+def _sid() -> str | None:
+    """The secret of this sign-in: as it was begun here, else of the cookie as it was when this browser tab connected."""
+    sid = st.session_state.get(_SID)
+    if sid:
+        return str(sid)
+    https = services().settings.cookie_secure or visitor.over_https()
+    value = session_cookie.value_in(st.context.cookies, https)
+    return services().cookie_seal.unseal(value) if value else None

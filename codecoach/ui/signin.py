@@ -1,13 +1,12 @@
 """Sign-in, and changing one's password."""
 
-import ipaddress
 import logging
 
 import streamlit as st
 
 from codecoach.i18n import Notice
 from codecoach.store.accounts import Account
-from codecoach.ui import notices, oidc, session, switches
+from codecoach.ui import notices, oidc, session, switches, visitor
 from codecoach.ui.passwords import check_password, hash_password, problem_with
 from codecoach.ui.session import services, t
 
@@ -23,6 +22,8 @@ def show_sign_in() -> None:
         st.markdown(t("signin.welcome"))
         if away := session.store_away():  # or somebody who is signed in would wonder why they are not
             notices.show(away)
+        elif ended := session.why_ended():
+            st.info(notices.told(ended), icon=":material/timer_off:")
         oidc.draw()
         with notices.guard(), st.form("signin-form"):
             username = st.text_input(t("signin.username"), autocomplete="username", key="signin-username")
@@ -105,7 +106,7 @@ def change_password(account: Account, current: str, new: str, again: str) -> Not
 
 def _refused(name: str, password: str, password_hash: str | None, wrong_key: str) -> Notice | None:
     """Why a password is not accepted, or None. Counted before it is checked, so that many tries at once gain nothing."""
-    accounts, address = services().accounts, visitor_address()
+    accounts, address = services().accounts, visitor.address(services().settings.client_address_header)
     wait_s = accounts.locked_for_s(name, address)
     if wait_s > 0:
         return Notice("signin.locked", {"minutes": -(-wait_s // 60)})
@@ -115,28 +116,6 @@ def _refused(name: str, password: str, password_hash: str | None, wrong_key: str
         return Notice(wrong_key)
     accounts.clear_failures(name, address)
     return None
-
-
-def visitor_address() -> str:
-    """The address that failures are counted by: the trusted proxy's word where one is set, else the socket's.
-
-    Empty, and so not counted, where the visitor is on this machine: it may be a proxy that stands for everybody.
-    """
-    header = services().settings.client_address_header
-    if header:
-        return address_group(st.context.headers.get(header, "").split(",")[-1].strip())
-    return address_group(str(st.context.ip_address or ""))
-
-
-def address_group(address: str) -> str:
-    """An IPv4 address as it is, an IPv6 address as its /64, which one subscriber has to himself; a port is dropped."""
-    for candidate in (address, address.rpartition(":")[0].strip("[]")):
-        try:
-            parsed = ipaddress.ip_address(candidate)
-        except ValueError:
-            continue
-        return str(parsed) if parsed.version == 4 else str(ipaddress.ip_network(f"{parsed}/64", strict=False))
-    return address
 
 
 def _choices() -> None:

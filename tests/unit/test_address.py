@@ -2,7 +2,7 @@
 
 import pytest
 
-from codecoach.ui.signin import address_group
+from codecoach.ui.visitor import address_group
 
 
 @pytest.mark.parametrize(
