@@ -36,6 +36,7 @@ from codecoach.store.case_sets import CaseSets
 from codecoach.store.conversations import Conversations
 from codecoach.store.cookie_seal import CookieSeal, kept_secrets
 from codecoach.store.evaluations import Evaluations
+from codecoach.store.failures import Failures
 from codecoach.store.port import Table
 from codecoach.store.preferences import Preferences
 from codecoach.store.programs import Programs
@@ -96,6 +97,10 @@ class Services:
     @part
     def accounts(self) -> Accounts:
         return Accounts(self.table, revocations=self.revocations)
+
+    @part
+    def failures(self) -> Failures:
+        return Failures(self.table)
 
     @part
     def sign_ins(self) -> SignIns:

@@ -1,6 +1,5 @@
-"""Who may sign in, and how often a password may be tried."""
+"""Who may sign in."""
 
-import math
 import re
 import time
 from collections.abc import Callable
@@ -11,20 +10,10 @@ from typing import cast
 from codecoach.errors import InputRefused
 from codecoach.store import keys
 from codecoach.store.changing import change
+from codecoach.store.failures import Failures
 from codecoach.store.port import Item, Json, Key, Table
 from codecoach.store.records import from_time, to_time
 from codecoach.store.revocations import Memory, Revocations
-
-# A username may fail this often, then each failure locks it, twice as long as the one before; see `Accounts._counted`.
-FAILURES_PER_USERNAME = 5
-# Behind one address there may be a whole office.
-FAILURES_PER_ADDRESS = 20
-FIRST_LOCK_S = 30
-LONGEST_LOCK_S = 15 * 60
-# Failures are forgotten this long after the last one.
-FAILURES_KEPT_S = 24 * 3600
-# An address counts as its username's own this long after the last good sign-in from it.
-ADDRESS_KNOWN_S = 90 * 24 * 3600
 
 ROLE_ADMIN = "admin"
 ROLE_MY_AWS = "my_aws"
@@ -121,6 +110,15 @@ class Accounts:
         item = self._changed(keys.account(_normal(username)), how)
         return item is not None and item.data["password_hash"] == password_hash
 
+    def renew_hash(self, username: str, checked_hash: str, password_hash: str) -> None:
+        """Keep the same password under another hash, unless it is another password by now."""
+
+        def how(data: dict[str, Json] | None) -> dict[str, Json] | None:
+            same = data is not None and data["password_hash"] == checked_hash
+            return data | {"password_hash": password_hash} if data is not None and same else None
+
+        self._changed(keys.account(_normal(username)), how)
+
     def set_disabled(self, username: str, disabled: bool) -> None:
         """Refuse an account, or allow it again. Raises `InputRefused` where there is no such account."""
         self._change(username, {"disabled": disabled})
@@ -157,75 +155,9 @@ class Accounts:
         self._revocations.look_again()
         return item
 
-    def locked_for_s(self, username: str, address: str) -> int:
-        """Seconds for which no password of this username, or from this address, may be tried; 0: it may."""
-        counters = self._table.batch_get([key for key, _ in self._counted(username, address)])
-        ends = [cast(float, item.data["locked_until"]) for item in counters.values()]
-        return max([0, *(math.ceil(end - self._clock()) for end in ends)])
-
-    def record_failure(self, username: str, address: str) -> None:
-        """Count a failed try; unknown usernames count as known ones do, so that nobody learns which exist.
-
-        Calling it before the password is checked, and `clear_failures` when it was right, leaves no gap through which
-        many tries at once could slip.
-        """
-        now = self._clock()
-        for key, allowed in self._counted(username, address):
-            change(
-                self._table,
-                key,
-                lambda data, allowed=allowed: _one_more(data, allowed, now),  # type: ignore[misc]
-                expires_at=int(now) + FAILURES_KEPT_S,
-            )
-
-    def clear_failures(self, username: str, address: str) -> None:
-        """After a good sign-in: forget the failures counted with it, and the one try counted for its address beforehand.
-
-        The address's other failures stay, or one good account would hide them. From now on the username knows the address.
-        """
-        now = int(self._clock())
-        (own, _), *others = self._counted(username, address)
-        self._table.delete(own)
-        for key, _ in others:
-            change(self._table, key, _one_less, expires_at=now + FAILURES_KEPT_S)
-        if address:
-            known = keys.known_address(_of_username(username), address)
-            self._table.put(Item(known, {}, expires_at=now + ADDRESS_KNOWN_S))
-
     def unlock(self, username: str) -> None:
-        """Forget all failures of a username, wherever they came from."""
-        partition = keys.failures(_of_username(username)).partition
-        while found := self._table.query(partition, "count").items:
-            for item in found:
-                self._table.delete(item.key)
-
-    def _counted(self, username: str, address: str) -> list[tuple[Key, int]]:
-        """What is counted, and how often it may fail; an unknown address ("") is not.
-
-        Failures from an address that the username has signed in from count apart from those of everywhere else: else
-        anybody in the world could keep its owner out by guessing.
-        """
-        of = _of_username(username)
-        if not address:
-            return [(keys.failures(of), FAILURES_PER_USERNAME)]
-        known = self._table.get(keys.known_address(of, address)) is not None
-        own = keys.failures_from(of, address) if known else keys.failures(of)
-        return [(own, FAILURES_PER_USERNAME), (keys.failures(f"address {address}"), FAILURES_PER_ADDRESS)]
-
-
-def _one_more(data: dict[str, Json] | None, allowed: int, now: float) -> dict[str, Json]:
-    count = cast(int, data["count"]) + 1 if data else 1
-    lock_s = min(FIRST_LOCK_S * 2 ** min(count - allowed, 16), LONGEST_LOCK_S) if count >= allowed else 0
-    return {"count": count, "locked_until": now + lock_s}
-
-
-def _one_less(data: dict[str, Json] | None) -> dict[str, Json] | None:
-    # Only a try that was allowed can have been good, so a lock there is the one its own count began.
-    return {"count": max(0, cast(int, data["count"]) - 1), "locked_until": 0.0} if data else None
-
-
-def _of_username(username: str) -> str:
-    return f"username {username.strip().lower()}"
+        """Forget all failures to sign in of a username, wherever they came from."""
+        Failures(self._table, self._clock).unlock(username)
 
 
 def _normal(username: str) -> str:

@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import re
 import secrets
 from functools import cache
 from typing import TYPE_CHECKING, Final
@@ -11,6 +12,9 @@ from codecoach.i18n import Notice
 if TYPE_CHECKING:
     from streamlit_authenticator.utilities import Hasher
 
+# Source: the default of bcrypt.gensalt, which streamlit-authenticator uses; a test holds them together.
+COST: Final = 12
+_BCRYPT: Final = re.compile(r"\$2b\$(\d\d)\$")
 MIN_CHARACTERS: Final = 8
 MAX_CHARACTERS: Final = 64
 # bcrypt takes no more; beyond ASCII a password reaches it before 64 characters.
@@ -26,11 +30,19 @@ def hash_password(password: str) -> str:
 
 
 def check_password(password: str, password_hash: str | None) -> bool:
-    """Whether the password is right. Without a hash (unknown user) it takes as long and says no."""
+    """Whether the password is right. Without a hash (unknown user, or one without a password) it takes as long and says no."""
+    if password_hash is not None and not _hasher().is_hash(password_hash):
+        password_hash = None
     if not 0 < len(password.encode()) <= MAX_BYTES:
         password, password_hash = "", None
     right = bool(_hasher().check_pw(password, password_hash or _hash_of_nobody()))
     return right and password_hash is not None
+
+
+def is_outdated(password_hash: str) -> bool:
+    """Whether a hash is of another form, or cost less, than those made today."""
+    made = _BCRYPT.match(password_hash)
+    return made is None or int(made[1]) < COST
 
 
 def problem_with(password: str) -> Notice | None:

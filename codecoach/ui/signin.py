@@ -1,16 +1,20 @@
 """Sign-in, and changing one's password."""
 
 import logging
+from typing import Final
 
 import streamlit as st
 
+from codecoach.errors import StoreError
 from codecoach.i18n import Notice
 from codecoach.store.accounts import Account
 from codecoach.ui import notices, oidc, session, switches, visitor
-from codecoach.ui.passwords import check_password, hash_password, problem_with
+from codecoach.ui.passwords import check_password, hash_password, is_outdated, problem_with
 from codecoach.ui.session import services, t
 
 log = logging.getLogger(__name__)
+
+_TOLD_IN_SECONDS: Final = 120
 
 
 def show_sign_in() -> None:
@@ -39,13 +43,13 @@ def show_sign_in() -> None:
 
 
 def sign_in(username: str, password: str) -> Notice | None:
-    """Sign in, or say why not. Unknown name and wrong password sound and take the same."""
+    """Sign in, or say why not. Unknown name, closed account and wrong password sound, count and take the same."""
     name = username.strip().lower()
     account = services().accounts.get(name)
-    problem = _refused(name, password, account.password_hash if account else None, "signin.refused")
-    if problem is None and account and account.disabled:
-        problem = Notice("signin.refused")
-    if problem is None:
+    password_hash = account.password_hash if account and not account.disabled else None
+    problem = _refused(name, password, password_hash, "signin.refused")
+    if problem is None and password_hash:
+        _renew_hash(name, password, password_hash)
         session.sign_in(name)
     return problem
 
@@ -97,7 +101,10 @@ def change_password(account: Account, current: str, new: str, again: str) -> Not
         return Notice("signin.not_the_same")
     if new == current:
         return Notice("signin.same_as_before")
-    problem = problem_with(new) or _refused(account.username, current, account.password_hash, "signin.current_wrong")
+    # What this page remembers of the account may be a second old.
+    latest = services().accounts.get(account.username)
+    password_hash = latest.password_hash if latest else None
+    problem = problem_with(new) or _refused(account.username, current, password_hash, "signin.current_wrong")
     if problem is None:
         services().accounts.set_password(account.username, hash_password(new))
         services().sign_ins.close_all(account.username, keep_sid=session.current_sid())
@@ -106,16 +113,30 @@ def change_password(account: Account, current: str, new: str, again: str) -> Not
 
 def _refused(name: str, password: str, password_hash: str | None, wrong_key: str) -> Notice | None:
     """Why a password is not accepted, or None. Counted before it is checked, so that many tries at once gain nothing."""
-    accounts, address = services().accounts, visitor.address(services().settings.client_address_header)
-    wait_s = accounts.locked_for_s(name, address)
-    if wait_s > 0:
-        return Notice("signin.locked", {"minutes": -(-wait_s // 60)})
-    accounts.record_failure(name, address)
+    failures, address = services().failures, visitor.address(services().settings.client_address_header)
+    if wait_s := failures.begin(name, address):
+        return _wait(wait_s)
     if not check_password(password, password_hash):
         log.warning("password refused, tried from %s", address or "here")
         return Notice(wrong_key)
-    accounts.clear_failures(name, address)
+    failures.clear(name, address)
     return None
+
+
+def _wait(wait_s: int) -> Notice:
+    if wait_s <= _TOLD_IN_SECONDS:
+        return Notice("signin.slowed", {"seconds": wait_s})
+    return Notice("signin.locked", {"minutes": -(-wait_s // 60)})
+
+
+def _renew_hash(name: str, password: str, password_hash: str) -> None:
+    """Hash anew what was hashed more cheaply than is done today; that it cannot be kept now stops nobody."""
+    if not is_outdated(password_hash):
+        return
+    try:
+        services().accounts.renew_hash(name, password_hash, hash_password(password))
+    except StoreError as error:
+        log.warning("hash not renewed: %s", error)
 
 
 def _choices() -> None:

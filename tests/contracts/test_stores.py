@@ -8,6 +8,9 @@ from codecoach.chat.messages import Message, MessageState, Role
 from codecoach.store import keys
 from codecoach.store.accounts import Accounts
 from codecoach.store.conversations import Conversations
+from codecoach.store.cookie_seal import CookieSeal, kept_secrets
+from codecoach.store.failures import SLOW_FROM, Failures
+from codecoach.store.revocations import LOOKED_AT_EVERY_S
 from codecoach.store.sign_ins import SignIns
 
 ANN = "ann@example.com"
@@ -45,11 +48,41 @@ def test_a_conversation_lives_and_dies(table, clock):
     assert [found.id for found in conversations.list(ANN).conversations] == [second.id]
 
 
-def test_failures_at_the_same_moment_all_count(table, clock):
-    accounts = Accounts(table, clock=clock)
+def test_of_many_tries_at_the_same_moment_few_are_let_through(table, clock):
+    failures = Failures(table, clock=clock)
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: accounts.record_failure(ANN, ""), range(16)))
-    assert table.get(keys.failures(f"username {ANN}")).data["count"] == 16
+        waits = list(pool.map(lambda _: failures.begin(ANN, ""), range(16)))
+    assert waits.count(0) == SLOW_FROM
+
+
+def test_a_change_of_an_account_is_noticed_by_another_process(table, clock):
+    here, elsewhere = (Accounts(table, clock=clock, monotonic=clock) for _ in range(2))
+    here.create(ANN, "hash")
+    assert not elsewhere.current(ANN).disabled
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda role: here.set_role(ANN, role, True), ("one", "two", "three")))
+    here.set_disabled(ANN, True)
+    clock.now += LOOKED_AT_EVERY_S
+    assert elsewhere.current(ANN).disabled
+    assert sorted(elsewhere.current(ANN).roles) == ["one", "three", "two"]
+
+
+def test_a_sign_in_is_listed_seen_and_ended(table, clock):
+    sign_ins = SignIns(table, idle_s=3600, longest_s=86400, clock=clock, monotonic=clock)
+    sids = [sign_ins.open(ANN, f"browser {number}", "192.0.2.1") for number in range(3)]
+    clock.now += 100
+    assert sign_ins.see(sids[1]) == ANN
+    assert sign_ins.all_of(ANN)[0].id == sign_ins.id_of(sids[1])
+    sign_ins.close_one(ANN, sign_ins.id_of(sids[1]))
+    assert [sign_ins.find(sid) for sid in sids] == [ANN, None, ANN]
+    assert {one.device for one in sign_ins.all_of(ANN)} == {"browser 0", "browser 2"}
+
+
+def test_all_processes_sign_cookies_with_one_secret(table):
+    with ThreadPoolExecutor(4) as pool:
+        kept = list(pool.map(lambda _: kept_secrets(table), range(8)))
+    assert len(set(kept)) == 1
+    assert CookieSeal(kept[0]).unseal(CookieSeal(kept[-1]).seal("x" * 43)) == "x" * 43
 
 
 def test_a_ticket_goes_to_one_of_many(table, clock):

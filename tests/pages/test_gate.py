@@ -2,11 +2,15 @@
 
 import threading
 
+import bcrypt
 import pytest
 
 from codecoach.services import Services
 from codecoach.settings import Backend
-from codecoach.ui import session
+from codecoach.store import keys
+from codecoach.store.failures import Failures
+from codecoach.ui import passwords, session
+from tests.unit.store_tables import Clock
 
 from .conftest import PAGES, PASSWORD, PASSWORD_HASH, lose_store, open_page, texts
 
@@ -82,12 +86,65 @@ def test_a_disabled_account_sounds_like_a_wrong_password(services, user):
     assert [error.value for error in test.error] == ["The e-mail address or the password is not right."]
 
 
-def test_after_five_failures_not_even_the_right_password_is_tried(services, user):
-    for _ in range(5):
-        services.accounts.record_failure(user, "")
-    test = enter(open_page("Home"), user, PASSWORD)
-    assert "Too many attempts" in test.error[0].value
+@pytest.mark.parametrize(("failures", "said"), [(5, "Try again in 5 s"), (10, "Try again in 15 min")])
+@pytest.mark.parametrize("name", ["ann@example.com", "nobody@example.com"])
+def test_after_too_many_failures_not_even_the_right_password_is_tried(services, user, name, failures, said):
+    clock = Clock()
+    services.__dict__["failures"] = Failures(services.table, clock)
+    for _ in range(failures):
+        clock.now += services.failures.wait_s(name, "")
+        services.failures.begin(name, "")
+    test = enter(open_page("Home"), name, PASSWORD)
+    assert said in test.error[0].value
     assert labels(test) == SIGN_IN_FORM
+    services.accounts.unlock(user)
+    enter(test, user, PASSWORD)
+    assert "Get started" in texts(test)
+
+
+@pytest.mark.parametrize(
+    ("who", "password"),
+    [
+        ("known", "not the password"),
+        ("known", ""),
+        ("known", "x" * 200),
+        ("unknown", "not the password"),
+        ("unknown", "x" * 200),
+        ("disabled", PASSWORD),
+        ("without a password", "!"),
+    ],
+)
+def test_every_refusal_costs_one_hash_and_counts_once(services, user, monkeypatch, who, password):
+    if who == "disabled":
+        services.accounts.set_disabled(user, True)
+    if who == "without a password":
+        services.accounts.set_password(user, "!")
+    name = "nobody@example.com" if who == "unknown" else user
+    passwords.warm()
+    hashed = []
+    really = bcrypt.checkpw
+    monkeypatch.setattr(bcrypt, "checkpw", lambda *args: hashed.append("check") or really(*args))
+    monkeypatch.setattr(bcrypt, "hashpw", lambda *args: pytest.fail("hashed once more"))
+    test = enter(open_page("Home"), name, password)
+    assert [error.value for error in test.error] == ["The e-mail address or the password is not right."]
+    assert hashed == ["check"]
+    assert services.table.get(keys.failures(f"username {name}")).data["count"] == 1
+
+
+def test_a_hash_of_a_lower_cost_is_renewed_by_signing_in_and_only_with_the_right_password(services):
+    old = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+    services.accounts.create("ann@example.com", old)
+    enter(open_page("Home"), "ann@example.com", "not the password")
+    assert services.accounts.get("ann@example.com").password_hash == old
+    assert "Get started" in texts(enter(open_page("Home"), "ann@example.com", PASSWORD))
+    renewed = services.accounts.get("ann@example.com").password_hash
+    assert renewed.startswith("$2b$12$")
+    assert passwords.check_password(PASSWORD, renewed)
+
+
+def test_a_hash_of_todays_cost_stays_as_it_is(services, user):
+    enter(open_page("Home"), user, PASSWORD)
+    assert services.accounts.get(user).password_hash == PASSWORD_HASH
 
 
 def test_a_chosen_password_opens_the_page_and_ends_other_sign_ins(services):

@@ -1,5 +1,6 @@
 """Passwords are hashed with bcrypt at cost 12, bounded, and never compared in a way that says who exists."""
 
+import bcrypt
 import pytest
 
 from codecoach.ui import passwords
@@ -52,3 +53,36 @@ def test_one_time_passwords_differ_and_are_allowed():
     made = {passwords.one_time_password() for _ in range(50)}
     assert len(made) == 50
     assert all(passwords.problem_with(one) is None for one in made)
+
+
+@pytest.mark.parametrize("stored", ["", "!", "$2b$12$", "not a hash", "$2b$12$" + "x" * 52])
+def test_an_account_without_a_password_has_none_that_is_right(stored):
+    assert not passwords.check_password("anything at all", stored)
+    assert not passwords.check_password(stored, stored)
+
+
+@pytest.mark.parametrize(
+    ("made", "outdated"),
+    [
+        ("$2b$04$" + "x" * 53, True),
+        ("$2b$11$" + "x" * 53, True),
+        ("$2a$12$" + "x" * 53, True),
+        ("$2y$12$" + "x" * 53, True),
+        ("!", True),
+        ("$2b$12$" + "x" * 53, False),
+        ("$2b$13$" + "x" * 53, False),
+    ],
+)
+def test_a_hash_of_another_form_or_a_lower_cost_is_outdated(made, outdated):
+    assert passwords.is_outdated(made) is outdated
+
+
+@pytest.mark.parametrize("prefix", [b"2a", b"2b"])
+def test_hashes_of_other_forms_and_costs_are_checked_all_the_same(prefix):
+    stored = bcrypt.hashpw(b"a good password", bcrypt.gensalt(4, prefix)).decode()
+    assert passwords.check_password("a good password", stored)
+    assert not passwords.check_password("a good passwor", stored)
+
+
+def test_what_is_hashed_today_is_not_outdated():
+    assert not passwords.is_outdated(passwords.hash_password("a good password"))
