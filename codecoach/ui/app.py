@@ -13,7 +13,7 @@ from typing import Any, Final
 from starlette.middleware import Middleware
 from streamlit.runtime.secrets import SecretsValue
 
-from codecoach.ui import notices, oidc, parts, passwords, session
+from codecoach.ui import notices, oidc, open_pages, parts, passwords, session
 from codecoach.ui.first_admin import ensure_first_admin
 from codecoach.ui.headers import SafeHeaders
 from codecoach.ui.oidc_routes import ProviderRoutes
@@ -38,14 +38,19 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:  # noqa: ANN401 (Streamlit
     warming = threading.Timer(WARM_AFTER_S, _warm)
     warming.daemon = True
     warming.start()
-    collecting = asyncio.create_task(_collect_garbage())
+    tasks = [
+        asyncio.create_task(_collect_garbage()),
+        asyncio.create_task(open_pages.throw_out(lambda: session.services().revocations.version(), session.holds)),
+    ]
     try:
         yield
     finally:
         warming.cancel()
-        collecting.cancel()
-        with suppress(asyncio.CancelledError):
-            await collecting
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
         await asyncio.to_thread(session.services().close)
 
 

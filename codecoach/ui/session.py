@@ -18,7 +18,7 @@ from codecoach.services import Services, build
 from codecoach.store.accounts import Account
 from codecoach.store.preferences import UserPreferences
 from codecoach.store.sign_ins import Ended
-from codecoach.ui import session_cookie, visitor
+from codecoach.ui import open_pages, session_cookie, visitor
 from codecoach.ui.session_cookie import COOKIE as COOKIE
 
 log = logging.getLogger(__name__)
@@ -113,6 +113,7 @@ def account(active: bool = True) -> Account | None:
     if found:
         st.session_state[_ACCOUNT] = found
         st.session_state[_CHECKED_AT] = time.monotonic()
+        open_pages.note(str(sid))
     return found
 
 
@@ -127,6 +128,7 @@ def _note_end(sid: str) -> None:
     """Note why a sign-in has ended, and forget its user; what he typed waits for him where it only ran out."""
     ended = services().sign_ins.why_ended(sid)
     last = seen_account()
+    open_pages.forget()
     if last and ended is not Ended.CLOSED:
         _leave(last.username)
     elif _SID in st.session_state:  # not for a cookie that is merely stale: sign-out may still have orders here
@@ -148,6 +150,11 @@ def store_away() -> StoreUnavailable | None:
     """Why it is not known who is signed in here, where that is so."""
     error: StoreUnavailable | None = st.session_state.get(_AWAY)
     return error
+
+
+def holds(sid: str) -> bool:
+    """Whether the sign-in with this secret holds, for a page that nobody touches."""
+    return _signed_in(sid, active=False) is not None
 
 
 def still_signed_in() -> bool:
@@ -214,6 +221,7 @@ def cookie_order() -> tuple[str, str] | None:
 
 def forget() -> None:
     """Drop everything this session remembers but its language: the next user must find nothing of the last one."""
+    open_pages.forget()
     for key in list(st.session_state):
         if key != _LANGUAGE:
             del st.session_state[key]
