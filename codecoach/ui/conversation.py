@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 from codecoach.chat.messages import Conversation, Message, MessageState, Role
 from codecoach.coach import assistants, copilots
 from codecoach.errors import CodeCoachError
-from codecoach.ui import models, notices, reading_place, reply, sidebar
+from codecoach.ui import models, notices, reading_place, reply, session, sidebar
 from codecoach.ui.acting import attempt, attempt_once, attempted
 from codecoach.ui.icon_only import icon_only
 from codecoach.ui.reply import LiveReply, Surroundings
@@ -268,6 +268,8 @@ def draw_look_again() -> None:
 
 def draw_composer(owner: str, conversation: Conversation | None, disabled: bool = False) -> None:
     """Draw where the next message is written; disabled where it is not known to which conversation it would go."""
+    if typed := session.typed_before(_DRAFT):
+        st.session_state[_DRAFT] = typed
     st.chat_input(t("chat.placeholder"), key=_DRAFT, on_submit=_submit, args=(owner, conversation), disabled=disabled)
 
 

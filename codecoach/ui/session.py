@@ -31,11 +31,12 @@ _ORDER = "codecoach.order"
 _AWAY = "codecoach.store_away"
 # Why the sign-in ended; None where its user signed out. As long as it is there, nobody is signed in here.
 _ENDED = "codecoach.ended"
-# Whose sign-in ran out here, and what he had typed.
+# Whose sign-in ran out here, and what he was doing; what of it a widget takes only as it is drawn.
 _LEFT = "codecoach.left"
 _TYPED = "codecoach.typed"
-# Where pages hold what is typed. Nothing else that widgets hold outlives a sign-in, passwords least of all.
-_TYPED_IN: Final = ("chat:ask", "text.", "ace.", "args.", "stdin.", "lab.")
+# Under which keys pages hold what is typed, and what else they know of what is being done. Nothing but these outlives a sign-in
+# that ran out: neither passwords that were typed, nor one that was just told.
+_KEPT_IN: Final = ("chat:", "editor:", "lab:", "runs:", "text.", "ace.", "args.", "stdin.", "lab.")
 # How long a signed-in page goes on drawing with the account it last saw while the store does not answer.
 STORE_GRACE_S: Final = 300.0
 
@@ -171,10 +172,7 @@ def sign_in(username: str) -> None:
     address = visitor.address(services().settings.client_address_header)
     sid = services().sign_ins.open(username, visitor.device(), address)
     ticket = services().sign_ins.issue_ticket(sid)
-    if st.session_state.get(_LEFT) == username:
-        _take_up()
-    else:
-        forget()
+    _take_up(username)
     st.session_state[_SID] = sid
     st.session_state[_ORDER] = ("start", ticket)
     log.info("signed in: %s", username)
@@ -219,6 +217,11 @@ def cookie_order() -> tuple[str, str] | None:
     return order
 
 
+def typed_before(key: str) -> str:
+    """What whoever is back had typed under this key when his sign-in ran out; once. For a widget that forgets it meanwhile."""
+    return str(st.session_state.get(_TYPED, {}).pop(key, ""))
+
+
 def forget() -> None:
     """Drop everything this session remembers but its language: the next user must find nothing of the last one."""
     open_pages.forget()
@@ -228,27 +231,25 @@ def forget() -> None:
 
 
 def _leave(username: str) -> None:
-    """Leave the session as it is for when the same user signs in again, but for who he is; `sign_in` clears it for others.
-
-    What widgets hold would go as soon as they are not drawn, so it is kept beside them.
-    """
-    typed = {
-        key: value
+    """Put aside what is being done here for when the same user signs in again."""
+    kept = {
+        str(key): value
         for key, value in st.session_state.items()
-        if isinstance(value, str) and str(key).startswith(_TYPED_IN)
+        # What is true or false there are buttons mostly, which nothing but a click may press.
+        if str(key).startswith(_KEPT_IN) and not isinstance(value, bool)
     }
-    for key in (_SID, _ACCOUNT, _CHECKED_AT, _ORDER):
-        st.session_state.pop(key, None)
-    st.session_state[_LEFT] = username
-    st.session_state[_TYPED] = typed
+    forget()
+    st.session_state[_LEFT] = (username, kept)
 
 
-def _take_up() -> None:
-    """Put back what its user had typed, before the script run that draws it again."""
-    for key, value in st.session_state.pop(_TYPED, {}).items():
-        st.session_state[key] = value
-    for key in (_LEFT, _ENDED):
-        st.session_state.pop(key, None)
+def _take_up(username: str) -> None:
+    """Put back what this user left here, in the script run before the one that draws it; nobody else finds any of it."""
+    left_by, kept = st.session_state.get(_LEFT, ("", {}))
+    forget()
+    if left_by == username:
+        for key, value in kept.items():
+            st.session_state[key] = value
+        st.session_state[_TYPED] = kept
 
 
 def _adopt(sid: str, found: Account) -> None:
