@@ -7,28 +7,24 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from codecoach.cli_lab import lab
 from codecoach.cli_table import table
+from codecoach.cli_user import user
 from codecoach.console import OURS_FAILED, language, loaded, say, told, told_as
 from codecoach.errors import CodeCoachError
 from codecoach.runner.credentials import AwsMode
 from codecoach.runner.port import Runtime
 from codecoach.settings import RunnerKind
 
-if TYPE_CHECKING:
-    from codecoach.ui.administration import Administration
-
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 runtimes = typer.Typer()
 app.add_typer(runtimes, name="runtimes")
-user = typer.Typer(no_args_is_help=True, help="Accounts.")
 app.add_typer(user, name="user")
 app.add_typer(lab, name="lab")
 app.add_typer(table, name="table")
@@ -162,44 +158,6 @@ def _runtime(item: Runtime) -> dict[str, object]:
         "sdk": item.sdk,
         "problem": told_as(item.problem) if item.problem else None,
     }
-
-
-@contextmanager
-def administration() -> "Iterator[Administration]":
-    from codecoach.services import build
-    from codecoach.ui import bare
-
-    bare.silence()
-    from codecoach.ui.administration import Administration
-
-    with closing(build(loaded())) as services:
-        yield Administration(services.accounts, services.sign_ins)
-
-
-@user.command("add", help="Add an account; prints its one-time password.")
-def user_add(email: str, admin: Annotated[bool, typer.Option(help="May manage accounts.")] = False) -> None:
-    with told(), administration() as accounts:
-        say("cli.user.added", user=email, password=accounts.add(email, admin=admin))
-
-
-@user.command("reset", help="Give an account a new one-time password and end its sign-ins.")
-def user_reset(email: str) -> None:
-    with told(), administration() as accounts:
-        say("cli.user.reset", user=email, password=accounts.reset(email))
-
-
-@user.command("disable", help="Close an account and end its sign-ins; what it owns is kept.")
-def user_disable(email: str) -> None:
-    with told(), administration() as accounts:
-        accounts.disable(email)
-        say("cli.user.disabled", user=email)
-
-
-@user.command("my-aws", help='Let an account\'s programs use "my AWS", or no longer.')
-def user_my_aws(email: str, allow: Annotated[bool, typer.Option("--allow/--refuse")] = True) -> None:
-    with told(), administration() as accounts:
-        accounts.allow_my_aws(email, allow)
-        say("cli.user.my_aws_allowed" if allow else "cli.user.my_aws_refused", user=email)
 
 
 def main() -> None:

@@ -37,6 +37,8 @@ from codecoach.store.conversations import Conversations
 from codecoach.store.cookie_seal import CookieSeal, kept_secrets
 from codecoach.store.evaluations import Evaluations
 from codecoach.store.failures import Failures
+from codecoach.store.invitations import Invitations
+from codecoach.store.last_sign_ins import LastSignIns
 from codecoach.store.port import Table
 from codecoach.store.preferences import Preferences
 from codecoach.store.programs import Programs
@@ -118,6 +120,14 @@ class Services:
     @part
     def cookie_seal(self) -> CookieSeal:
         return CookieSeal(self.settings.cookie_secrets or kept_secrets(self.table))
+
+    @part
+    def invitations(self) -> Invitations:
+        return Invitations(self.table, self.accounts)
+
+    @part
+    def last_sign_ins(self) -> LastSignIns:
+        return LastSignIns(self.table)
 
     @part
     def preferences(self) -> Preferences:

@@ -2,8 +2,8 @@
 
 import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import cast
 
@@ -11,7 +11,7 @@ from codecoach.errors import InputRefused
 from codecoach.store import keys
 from codecoach.store.changing import change
 from codecoach.store.failures import Failures
-from codecoach.store.port import Item, Json, Key, Table
+from codecoach.store.port import Delete, Item, Json, Key, Put, Table
 from codecoach.store.records import from_time, to_time
 from codecoach.store.revocations import Memory, Revocations
 
@@ -61,13 +61,13 @@ class Accounts:
 
     def get(self, username: str) -> Account | None:
         """The account, or None; also None for what cannot be a username."""
-        name = _normal(username)
+        name = normal(username)
         item = self._table.get(keys.account(name)) if name else None
         return _account(item) if item else None
 
     def current(self, username: str) -> Account | None:
         """As `get`, at most a second old, and mostly from memory: for whoever is signed in, at every script run."""
-        return self._memory.recall(_normal(username), lambda: self.get(username))
+        return self._memory.recall(normal(username), lambda: self.get(username))
 
     def all(self) -> tuple[Account, ...]:
         """Every account, by username."""
@@ -81,10 +81,18 @@ class Accounts:
                 return tuple(map(_account, found))
 
     def create(
-        self, username: str, password_hash: str, roles: tuple[str, ...] = (), must_change_password: bool = False
+        self,
+        username: str,
+        password_hash: str,
+        roles: tuple[str, ...] = (),
+        must_change_password: bool = False,
+        along_with: Sequence[Put | Delete] = (),
     ) -> Account:
-        """A new account. Raises `VersionConflict` where there is one of that name, `InputRefused` for no e-mail address."""
-        name = _normal(username)
+        """A new account, and in the same transaction what goes along with it.
+
+        Raises `VersionConflict` where there is one of that name, `InputRefused` for no e-mail address.
+        """
+        name = normal(username)
         if not name:
             raise InputRefused("username_refused")
         data: dict[str, Json] = {
@@ -94,7 +102,11 @@ class Accounts:
             "disabled": False,
             "created_at": from_time(datetime.fromtimestamp(self._clock(), UTC)),
         }
-        return _account(self._table.put(Item(keys.account(name), data), expected_version=0))
+        item = Item(keys.account(name), data)
+        if not along_with:
+            return _account(self._table.put(item, expected_version=0))
+        self._table.transact([Put(item, expected_version=0), *along_with])
+        return _account(replace(item, version=1))
 
     def set_password(self, username: str, password_hash: str, must_change_password: bool = False) -> None:
         """Give an account another password. Raises `InputRefused` where there is no such account."""
@@ -107,7 +119,7 @@ class Accounts:
             waits = data is not None and data["must_change_password"] and not data["disabled"]
             return data | {"password_hash": password_hash} if data is not None and waits else None
 
-        item = self._changed(keys.account(_normal(username)), how)
+        item = self._changed(keys.account(normal(username)), how)
         return item is not None and item.data["password_hash"] == password_hash
 
     def renew_hash(self, username: str, checked_hash: str, password_hash: str) -> None:
@@ -117,7 +129,7 @@ class Accounts:
             same = data is not None and data["password_hash"] == checked_hash
             return data | {"password_hash": password_hash} if data is not None and same else None
 
-        self._changed(keys.account(_normal(username)), how)
+        self._changed(keys.account(normal(username)), how)
 
     def set_disabled(self, username: str, disabled: bool) -> None:
         """Refuse an account, or allow it again. Raises `InputRefused` where there is no such account."""
@@ -143,7 +155,7 @@ class Accounts:
         self._change_by(username, how)
 
     def _change_by(self, username: str, how: Callable[[dict[str, Json] | None], dict[str, Json]]) -> None:
-        name = _normal(username)
+        name = normal(username)
         if not name:
             raise InputRefused("no_such_account", username=username)
         self._changed(keys.account(name), how)
@@ -160,7 +172,7 @@ class Accounts:
         Failures(self._table, self._clock).unlock(username)
 
 
-def _normal(username: str) -> str:
+def normal(username: str) -> str:
     """The username as it is kept; empty for what is no e-mail address."""
     name = username.strip().lower()
     return name if len(name) <= 254 and _E_MAIL.fullmatch(name) else ""

@@ -7,6 +7,8 @@
     failures#<hash>      count#<hash>                        those of a username from an address it knows    1 day
     failures#<hash>      known#<hash>                        the username has signed in from this address    90 days
     arrival#<hash>       used                                a round trip to the sign-in provider is used up    1 hour
+    invitations          <hash>                              invitation of somebody who has no account yet   7 days
+    last-sign-ins        <username>                          when an account signed in last                  -
     ticket#<hash>        ticket                              one-time ticket of a sign-in                    30 s
     sign-in#<hash>       sign-in                             sign-in of one browser: user, device, activity  1 day after its end
     revocations          latest                              changes with whatever all processes must see   -
@@ -65,6 +67,7 @@ RAN = "ran#"
 PART = "part#"
 
 ACCOUNTS = "accounts"
+INVITATIONS = "invitations"
 REVOCATIONS = Key("revocations", "latest")
 COOKIE_SECRETS = Key("secrets", "cookie")
 
@@ -88,6 +91,14 @@ def failures_from(of: str, address: str) -> Key:
 
 def known_address(of: str, address: str) -> Key:
     return Key(failures(of).partition, f"known#{hashed(address)}")
+
+
+def invitation(code: str) -> Key:
+    return Key(INVITATIONS, hashed(code))
+
+
+def last_sign_in(username: str) -> Key:
+    return Key("last-sign-ins", username)
 
 
 def ticket(secret: str) -> Key:

@@ -11,6 +11,7 @@ The ticket is worthless after its one use, and the sid never passes through the 
 
 import hashlib
 from typing import Final
+from urllib.parse import urlsplit
 
 import streamlit as st
 
@@ -39,6 +40,12 @@ def base_path() -> str:
     """The path the app is served under, without a slash at its end; empty at the root."""
     path = str(st.get_option("server.baseUrlPath") or "").strip("/")
     return f"/{path}" if path else ""
+
+
+def origin() -> str:
+    """Scheme and host that the browser opened this page at, as `https://coach.example.com`; empty where it is not known."""
+    address = urlsplit(st.context.url or "")
+    return f"{address.scheme}://{address.netloc}" if address.netloc else ""
 
 
 def carry_out_order() -> None:

@@ -3,7 +3,7 @@
 from codecoach.errors import VersionConflict
 from codecoach.store.accounts import Accounts
 from codecoach.ui.administration import ROLE_ADMIN
-from codecoach.ui.passwords import hash_password, one_time_password
+from codecoach.ui.passwords import hash_new, one_time_password
 
 
 def ensure_first_admin(accounts: Accounts, email: str, renew: bool = True) -> str | None:
@@ -16,12 +16,12 @@ def ensure_first_admin(accounts: Accounts, email: str, renew: bool = True) -> st
     account = accounts.get(email)
     if account is None:
         try:
-            accounts.create(email, hash_password(password), (ROLE_ADMIN,), must_change_password=True)
+            accounts.create(email, hash_new(password, email), (ROLE_ADMIN,), must_change_password=True)
         except VersionConflict:
             # Another process of ours was quicker. It may have printed to a log that nobody reads.
             return ensure_first_admin(accounts, email) if renew else None
         return password
     renewable = renew and account.must_change_password and not account.disabled
-    if renewable and accounts.renew_one_time_password(email, hash_password(password)):
+    if renewable and accounts.renew_one_time_password(email, hash_new(password, email)):
         return password
     return None

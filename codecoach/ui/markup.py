@@ -41,6 +41,11 @@ def plain(text: object) -> str:
     return _MARKDOWN.sub(lambda match: f"\\{match[0]}{BREAK if match['named'] else ''}", str(text))
 
 
+def unlinked(markdown: str) -> str:
+    """Markdown in which an e-mail address is no link: it names an account, and nobody wants to write a letter."""
+    return markdown.replace("@", f"{BREAK}@")
+
+
 def _escaped(cut: re.Pattern[str], match: re.Match[str]) -> str:
     if match["code"]:
         return _code(match["inside"], match["ticks"], cut) if cut.search(match["inside"]) else match[0]

@@ -7,7 +7,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from codecoach.store.accounts import Account
-from codecoach.ui import builtin, cookie, narrow, notices, session, signin, switches
+from codecoach.ui import builtin, cookie, invited, narrow, notices, session, signin, switches
 from codecoach.ui.session import t
 
 NAVIGATION: Final = (
@@ -52,8 +52,11 @@ def open_page(title_key: str, layout: Literal["centered", "wide"] = "centered") 
     st.html(_STYLE + builtin.STYLE + (_WIDE_STYLE if layout == "wide" else ""))
     builtin.translate()
     cookie.carry_out_order()
+    invited.take_from_address(account)
     if account is None:
-        signin.show_sign_in()
+        if not invited.draw():
+            signin.show_sign_in()
+            invited.offer()
         st.stop()
     if account.must_change_password:
         signin.show_forced_change(account)

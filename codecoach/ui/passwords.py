@@ -7,7 +7,9 @@ import secrets
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from codecoach.errors import InputRefused
 from codecoach.i18n import Notice
+from codecoach.ui.guessable import is_common, is_personal
 
 if TYPE_CHECKING:
     from streamlit_authenticator.utilities import Hasher
@@ -24,8 +26,19 @@ _NOISY: Final = ("caching.cache_data_api", "scriptrunner_utils.script_run_contex
 _ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
+def hash_new(password: str, username: str) -> str:
+    """The bcrypt hash of a password that is being set; raises `InputRefused` for one that has a `problem_with` it.
+
+    Whatever sets a password, be it a page or a command, gets its hash here.
+    """
+    problem = _problem(password, username)
+    if problem:
+        raise problem
+    return hash_password(password)
+
+
 def hash_password(password: str) -> str:
-    """The bcrypt hash to store. The password must have no `problem_with` it."""
+    """The bcrypt hash to store, of a password that is right; one that is new goes through `hash_new`."""
     return str(_hasher().hash(password))
 
 
@@ -45,13 +58,20 @@ def is_outdated(password_hash: str) -> bool:
     return made is None or int(made[1]) < COST
 
 
-def problem_with(password: str) -> Notice | None:
-    """Why this cannot be a password, or None."""
+def problem_with(password: str, username: str) -> Notice | None:
+    """Why this cannot be a password of this account, or None."""
+    problem = _problem(password, username)
+    return problem.what if problem else None
+
+
+def _problem(password: str, username: str) -> InputRefused | None:
     if len(password) < MIN_CHARACTERS:
-        return Notice("signin.password_too_short", {"min": MIN_CHARACTERS})
+        return InputRefused("password_short", min=MIN_CHARACTERS)
     if len(password) > MAX_CHARACTERS or len(password.encode()) > MAX_BYTES:
-        return Notice("signin.password_too_long", {"max": MAX_CHARACTERS, "bytes": MAX_BYTES})
-    return None
+        return InputRefused("password_long", max=MAX_CHARACTERS, bytes=MAX_BYTES)
+    if is_personal(password, username):
+        return InputRefused("password_personal")
+    return InputRefused("password_common") if is_common(password) else None
 
 
 def warm() -> None:

@@ -172,6 +172,7 @@ def sign_in(username: str) -> None:
     address = visitor.address(services().settings.client_address_header)
     sid = services().sign_ins.open(username, visitor.device(), address)
     ticket = services().sign_ins.issue_ticket(sid)
+    services().last_sign_ins.note(username)
     _take_up(username)
     st.session_state[_SID] = sid
     st.session_state[_ORDER] = ("start", ticket)

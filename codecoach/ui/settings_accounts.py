@@ -1,112 +1,123 @@
-"""Everybody's accounts, for administrators."""
+"""Everybody's accounts and the open invitations, for administrators."""
 
-import logging
-from typing import Final
+import hashlib
+from typing import Final, Literal
 
 import streamlit as st
 
-from codecoach.settings import MyAws
-from codecoach.store.accounts import ROLE_MY_AWS, Account
-from codecoach.ui import notices, session
+from codecoach.i18n import Notice
+from codecoach.store.accounts import Account
+from codecoach.ui import account_panel, acting, confirm, notices, session, told_once
 from codecoach.ui.administration import Administration, is_admin
+from codecoach.ui.moments import moment
+from codecoach.ui.roster import Entry, matching, roster
 from codecoach.ui.session import services, t
 
-log = logging.getLogger(__name__)
-
-# (sentence, account, one-time password); drawn once and forgotten.
-_TOLD: Final = "settings-told"
+# With the panel below in sight on a screen of ordinary height.
+ON_A_PAGE: Final = 10
+# How many were added in this session: the form's fields begin anew after each that was, and after none that was not.
+_ADDED: Final = "accounts-added"
+_CHOSEN: Final = "accounts-chosen"
 
 
 def draw_accounts(account: Account) -> None:
-    """Draw all accounts, and what may be done with them. Draws nothing for anybody but an administrator."""
+    """Draw everybody, and what may be done with one of them. Draws nothing for anybody but an administrator."""
     if not is_admin(account):
         return
-    _tell_once()
-    everybody = services().accounts.all()
-    st.dataframe(
+    acting.show_problem()
+    told_once.draw()
+    confirm.draw()
+    with st.expander(t("accounts.add"), icon=":material/person_add:"):
+        _draw_adding()
+    everybody = roster(services())
+    words = st.text_input(
+        t("accounts.search"), placeholder=t("accounts.search_hint"), icon=":material/search:", key="accounts-search"
+    )
+    found = matching(everybody, words)
+    st.caption(t("accounts.count", shown=len(found), all=len(everybody)))
+    if found:
+        _draw_found(found, account)
+    else:
+        st.info(t("accounts.none_found", words=notices.plain(words)))
+
+
+def _draw_found(found: tuple[Entry, ...], account: Account) -> None:
+    place = st.container()
+    pages = -(-len(found) // ON_A_PAGE)
+    # Under a key for each search: another result begins with its first page.
+    page = st.pagination(pages, max_visible_pages=5, key=f"accounts-page-{_digest(found)}") if pages > 1 else 1
+    shown = found[(page - 1) * ON_A_PAGE : page * ON_A_PAGE]
+    last = services().last_sign_ins.of([one.username for one in shown])
+    with place:
+        chosen = _draw_table(shown, {name: moment(at) for name, at in last.items()})
+    if chosen:
+        with notices.guard():
+            account_panel.draw_panel(chosen, last.get(chosen.username), account)
+
+
+def _draw_table(shown: tuple[Entry, ...], last: dict[str, str]) -> Entry | None:
+    """Draw a page of everybody; the one that is chosen: the one before where it is still there, else the only one there is."""
+    names = [one.username for one in shown]
+    chosen = st.session_state.get(_CHOSEN)
+    rows = [names.index(chosen)] if chosen in names else [0] if len(names) == 1 else []
+    state = st.dataframe(
         [
             {
-                t("signin.username"): one.username,
-                t("settings_page.role"): t("settings_page.admin") if is_admin(one) else t("settings_page.user"),
-                t("settings_page.standing"): _standing(one),
-                t("settings_page.created"): one.created_at.date(),
+                t("accounts.address"): one.username,
+                t("accounts.standing"): t(f"accounts.{one.standing}"),
+                t("accounts.role"): account_panel.role_words(one),
+                t("accounts.last_sign_in"): last.get(one.username, t("accounts.never")),
             }
-            | ({t("settings_page.my_aws"): services().my_aws.allows(one)} if services().my_aws.exists else {})
-            for one in everybody
+            for one in shown
         ],
         hide_index=True,
-        # A long name would push all that is said of it off a narrow screen.
-        column_config={t("signin.username"): st.column_config.Column(width="medium")},
+        height="content",
+        # A row is known by its number alone: under another key where the rows are others.
+        key=f"accounts-table-{_digest(shown)}",
+        on_select="rerun",
+        selection_mode="single-row",
+        selection_default={"selection": {"rows": rows, "columns": [], "cells": []}},
+        column_config={t("accounts.address"): st.column_config.Column(width="medium")},
     )
-    with notices.guard():
-        _change(account, everybody)
-    with notices.guard():
-        _add()
+    picked = [number for number in state.selection.rows if number < len(shown)]
+    entry = shown[picked[0]] if picked else None
+    st.session_state[_CHOSEN] = entry.username if entry else None
+    return entry
 
 
-def _change(admin: Account, everybody: tuple[Account, ...]) -> None:
-    others = {one.username: one for one in everybody if one.username != admin.username}
-    if not others:
-        return
-    name = st.selectbox(t("settings_page.change_account"), list(others), key="settings-other")
-    administration = Administration(services().accounts, services().sign_ins)
-    with st.container(horizontal=True):
-        if st.button(t("settings_page.reset"), icon=":material/lock_reset:", key="settings-reset"):
-            _remember_to_tell("settings_page.reset_done", name, administration.reset(name))
-        if others[name].disabled:
-            if st.button(t("settings_page.enable"), icon=":material/check:", key="settings-enable"):
-                administration.enable(name)
-                _remember_to_tell("settings_page.enabled", name)
-        elif st.button(t("settings_page.disable"), icon=":material/block:", key="settings-disable"):
-            administration.disable(name)
-            _remember_to_tell("settings_page.disabled", name)
-        _change_my_aws(others[name], administration)
-    st.caption(t("settings_page.change_account_hint"))
+def _draw_adding() -> None:
+    turn = st.session_state.get(_ADDED, 0)
+    with st.form("accounts-add", border=False):
+        st.text_input(t("accounts.address"), key=f"accounts-new-name-{turn}", autocomplete="off")
+        st.radio(
+            t("accounts.begins_with"),
+            ["invitation", "password"],
+            format_func={
+                "invitation": t("accounts.begins_invitation"),
+                "password": t("accounts.begins_password"),
+            }.__getitem__,
+            key=f"accounts-new-how-{turn}",
+        )
+        st.checkbox(t("accounts.may_manage"), key=f"accounts-new-admin-{turn}")
+        st.caption(t("accounts.add_hint"))
+        st.form_submit_button(
+            t("accounts.add_button"), icon=":material/person_add:", on_click=acting.attempt, args=(_add, turn)
+        )
 
 
-def _change_my_aws(other: Account, administration: Administration) -> None:
-    """Only where it is for administrators to decide, and for whom it changes anything."""
-    decided_here = services().my_aws.exists and services().settings.my_aws is MyAws.CHOSEN
-    if not decided_here or is_admin(other):
-        return
-    if ROLE_MY_AWS in other.roles:
-        if st.button(t("settings_page.my_aws_refuse"), icon=":material/cloud_off:", key="settings-no-aws"):
-            administration.allow_my_aws(other.username, False)
-            _remember_to_tell("settings_page.my_aws_refused", other.username)
-    elif st.button(t("settings_page.my_aws_allow"), icon=":material/cloud:", key="settings-aws"):
-        administration.allow_my_aws(other.username, True)
-        _remember_to_tell("settings_page.my_aws_allowed", other.username)
+def _add(turn: int) -> None:
+    name = str(st.session_state[f"accounts-new-name-{turn}"])
+    how: Literal["invitation", "password"] = st.session_state[f"accounts-new-how-{turn}"]
+    admin = bool(st.session_state[f"accounts-new-admin-{turn}"])
+    if how == "invitation":
+        account_panel.invite(name, admin)
+    else:
+        password = Administration(services(), session.username()).add(name, admin)
+        sentence = Notice("accounts.added", {"user": name.strip().lower()})
+        told_once.tell_next(sentence, one_time_password=password)
+    st.session_state[_ADDED] = turn + 1
+    st.session_state[_CHOSEN] = name.strip().lower()
 
 
-def _add() -> None:
-    st.subheader(t("settings_page.add"))
-    with st.form("settings-add", clear_on_submit=True):
-        email = st.text_input(t("signin.username"), key="settings-new-name", autocomplete="off")
-        admin = st.checkbox(t("settings_page.may_manage"), key="settings-new-admin")
-        if st.form_submit_button(t("settings_page.add_button"), icon=":material/person_add:"):
-            if services().accounts.get(email):
-                st.error(t("settings_page.exists", user=notices.plain(email)))
-                return
-            password = Administration(services().accounts, services().sign_ins).add(email, admin)
-            _remember_to_tell("settings_page.added", email.strip().lower(), password)
-
-
-def _standing(account: Account) -> str:
-    if account.disabled:
-        return t("settings_page.is_disabled")
-    return t("settings_page.must_change") if account.must_change_password else t("settings_page.is_active")
-
-
-def _remember_to_tell(key: str, user: str, password: str = "") -> None:
-    log.info("%s: %s by %s", key, user, session.username())
-    st.session_state[_TOLD] = (key, user, password)
-    st.rerun()
-
-
-def _tell_once() -> None:
-    key, user, password = st.session_state.pop(_TOLD, ("", "", ""))
-    if key:
-        st.success(t(key, user=notices.plain(user)), icon=":material/check:")
-    if password:
-        st.code(password, language=None)
-        st.caption(t("settings_page.told_once"))
+def _digest(entries: tuple[Entry, ...]) -> str:
+    return hashlib.sha256("\n".join(one.username for one in entries).encode()).hexdigest()[:16]

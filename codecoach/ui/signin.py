@@ -9,7 +9,7 @@ from codecoach.errors import StoreError
 from codecoach.i18n import Notice
 from codecoach.store.accounts import Account
 from codecoach.ui import notices, oidc, session, switches, visitor
-from codecoach.ui.passwords import check_password, hash_password, is_outdated, problem_with
+from codecoach.ui.passwords import check_password, hash_new, hash_password, is_outdated, problem_with
 from codecoach.ui.session import services, t
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def show_sign_in() -> None:
                 if problem is None:
                     st.rerun()
                 st.error(notices.told(problem), icon=":material/lock:")
-        _choices()
+        draw_choices()
 
 
 def sign_in(username: str, password: str) -> Notice | None:
@@ -62,7 +62,7 @@ def show_forced_change(account: Account) -> None:
         st.markdown(t("signin.choose_password_why"))
         with notices.guard():
             change_form(account)
-        _choices()
+        draw_choices()
         st.button(
             t("signin.sign_out"), icon=":material/logout:", on_click=session.sign_out, key="signin-out", type="tertiary"
         )
@@ -104,9 +104,11 @@ def change_password(account: Account, current: str, new: str, again: str) -> Not
     # What this page remembers of the account may be a second old.
     latest = services().accounts.get(account.username)
     password_hash = latest.password_hash if latest else None
-    problem = problem_with(new) or _refused(account.username, current, password_hash, "signin.current_wrong")
+    problem = problem_with(new, account.username) or _refused(
+        account.username, current, password_hash, "signin.current_wrong"
+    )
     if problem is None:
-        services().accounts.set_password(account.username, hash_password(new))
+        services().accounts.set_password(account.username, hash_new(new, account.username))
         services().sign_ins.close_all(account.username, keep_sid=session.current_sid())
     return problem
 
@@ -139,7 +141,8 @@ def _renew_hash(name: str, password: str, password_hash: str) -> None:
         log.warning("hash not renewed: %s", error)
 
 
-def _choices() -> None:
+def draw_choices() -> None:
+    """Draw the choice of language and of light or dark."""
     left, right = st.columns(2)
     with left:
         switches.language_switch("gate")

@@ -118,8 +118,6 @@ def test_a_program_that_fails_for_want_of_an_aws_is_told_of_the_simulated_one(co
         (("run", "--language", "cobol", "notes.xyz"), "cobol"),
         (("ask", "   "), "nothing"),
         (("ask", "--assistant", "oracle", "hello"), "oracle"),
-        (("user", "reset", "nobody@example.com"), "nobody@example.com"),
-        (("user", "add", "nonsense"), "e-mail"),
     ],
 )
 def test_what_cannot_be_done_is_said_plainly(codecoach, tmp_path, words, said):
@@ -166,17 +164,6 @@ def test_ask_says_why_there_is_no_answer(codecoach):
         done = codecoach("ask", "-", stdin="print one", CODECOACH_BEDROCK_ENDPOINT_URL=bedrock.url)
         assert done.returncode == 3
         assert "may not call" in done.stderr
-
-
-def test_accounts_are_added_reset_and_disabled(codecoach):
-    added = codecoach("user", "add", "Ann@Example.com")
-    assert added.returncode == 0, added.stderr
-    password = added.stdout.split()[-1]
-    again = codecoach("user", "add", "ann@example.com")
-    assert again.returncode == 3
-    reset = codecoach("user", "reset", "ann@example.com")
-    assert reset.stdout.split()[-1] != password
-    assert codecoach("user", "disable", "ann@example.com").returncode == 0
 
 
 def test_the_command_line_speaks_chinese_where_the_machine_does(codecoach):

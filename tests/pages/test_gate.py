@@ -26,7 +26,7 @@ def test_a_page_asked_for_directly_shows_only_sign_in(services, page):
     test = open_page(page)
     assert not test.exception
     assert labels(test) == SIGN_IN_FORM
-    assert [button.label for button in test.button] == ["Sign in"]
+    assert [button.label for button in test.button] == ["Sign in", "I have an invitation"]
     assert not test.sidebar.children
 
 

@@ -127,65 +127,6 @@ def test_the_state_names_versions(settings_page):
     assert "Streamlit" in texts(section(settings_page, "state"))
 
 
-def test_only_administrators_see_all_accounts(services, user, admin):
-    def sections(name: str) -> str:
-        return str(open_page(SETTINGS, services.sign_ins.open(name)).get("pills")[0].options)
-
-    assert "All accounts" in sections(admin)
-    assert "All accounts" not in sections(user)
-
-
-def test_nobody_else_gets_all_accounts_by_asking_for_the_section(services, user, admin):
-    test = open_page(SETTINGS, services.sign_ins.open(user))
-    test.session_state["settings-section"] = "accounts"
-    test.run()
-    assert not test.exception
-    assert "root@example.com" not in texts(test)
-    assert len(test.dataframe) == 0
-
-
-@pytest.fixture
-def accounts_page(services, user, admin):
-    return section(open_page(SETTINGS, services.sign_ins.open(admin)), "accounts")
-
-
-def test_an_administrator_adds_an_account_and_sees_its_password_once(services, accounts_page):
-    accounts_page.text_input(key="settings-new-name").set_value("New@Example.com")
-    next(button for button in accounts_page.button if button.label == "Add").click().run()
-    assert not accounts_page.exception
-    password = accounts_page.code[0].value
-    assert services.accounts.get("new@example.com").must_change_password
-    accounts_page.run()
-    assert password not in [code.value for code in accounts_page.code]
-
-
-@pytest.mark.parametrize(("name", "said"), [("ann@example.com", "already is an account"), ("nonsense", "")])
-def test_an_account_that_cannot_be_added_says_why(accounts_page, name, said):
-    accounts_page.text_input(key="settings-new-name").set_value(name)
-    next(button for button in accounts_page.button if button.label == "Add").click().run()
-    assert not accounts_page.exception
-    assert said in accounts_page.error[0].value
-
-
-def test_a_reset_signs_the_account_out_and_gives_a_new_password(services, user, accounts_page):
-    sid = services.sign_ins.open(user)
-    press(accounts_page, "reset")
-    assert services.sign_ins.find(sid) is None
-    assert accounts_page.code[0].value
-    assert services.accounts.get(user).must_change_password
-
-
-def test_an_account_is_closed_and_opened_again(services, user, accounts_page):
-    press(accounts_page, "disable")
-    assert services.accounts.get(user).disabled
-    press(accounts_page, "enable")
-    assert not services.accounts.get(user).disabled
-
-
-def test_an_administrator_cannot_lock_himself_out_here(accounts_page, admin):
-    assert admin not in accounts_page.selectbox(key="settings-other").options
-
-
 def test_an_administrator_sees_the_runtime_of_every_language(services, admin):
     shown = texts(section(open_page(SETTINGS, services.sign_ins.open(admin)), "runtimes"))
     assert [language.label for language in LANGUAGES if language.label not in shown] == []

@@ -25,6 +25,7 @@ LAYERS = (
         "codecoach.cli",
         "codecoach.cli_lab",
         "codecoach.cli_table",
+        "codecoach.cli_user",
         "codecoach.__main__",
     ),
     ("piston",),
