@@ -68,6 +68,15 @@ def enable(email: str) -> None:
         say("cli.user.enabled", user=email)
 
 
+@user.command("delete", help="Delete an account with everything it owns, for good.")
+def delete(email: str, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    with administration() as accounts:
+        if not yes and typer.prompt(told_as(Notice("cli.user.delete_question", {"user": email}))) != email:
+            raise InputRefused("not_confirmed")
+        accounts.delete(email)
+        say("cli.user.deleted", user=email)
+
+
 @user.command("role", help="Give an account a role, admin or my_aws, or take it.")
 def role(email: str, role: str, give: Annotated[bool, typer.Option("--give/--take")] = True) -> None:
     from codecoach.ui.administration import ROLE_ADMIN

@@ -35,6 +35,7 @@ from codecoach.store.arrivals import Arrivals
 from codecoach.store.case_sets import CaseSets
 from codecoach.store.conversations import Conversations
 from codecoach.store.cookie_seal import CookieSeal, kept_secrets
+from codecoach.store.departures import Departures
 from codecoach.store.evaluations import Evaluations
 from codecoach.store.failures import Failures
 from codecoach.store.invitations import Invitations
@@ -124,6 +125,10 @@ class Services:
     @part
     def invitations(self) -> Invitations:
         return Invitations(self.table, self.accounts)
+
+    @part
+    def departures(self) -> Departures:
+        return Departures(self.table, self.accounts)
 
     @part
     def last_sign_ins(self) -> LastSignIns:

@@ -18,6 +18,8 @@ from codecoach.models.payloads import Payload
 from codecoach.store import keys
 from codecoach.store.conversations import Conversations
 
+# All places that a bench has: the prompt's own, and the columns in which models are compared.
+PLACES: Final = ("prompt", *(f"column-{index}" for index in range(4)))
 # Calls that a process remembers.
 REMEMBERED: Final = 500
 

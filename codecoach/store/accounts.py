@@ -167,6 +167,14 @@ class Accounts:
         self._revocations.look_again()
         return item
 
+    def delete(self, username: str) -> None:
+        """Delete an account; deleting what is not there is no error. What it owns is the caller's (`store.departures`)."""
+        name = normal(username)
+        if name:
+            self._table.transact([Delete(keys.account(name)), Revocations.step()])
+            self._memory.forget(name)
+            self._revocations.look_again()
+
     def unlock(self, username: str) -> None:
         """Forget all failures to sign in of a username, wherever they came from."""
         Failures(self._table, self._clock).unlock(username)

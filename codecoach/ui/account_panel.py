@@ -42,6 +42,7 @@ ACTIONS: Final = {
     "refuse_my_aws": Action("cloud_off", False, lambda admin, name: admin.allow_my_aws(name, False)),
     "enable": Action("check", False, Administration.enable),
     "disable": Action("block", True, Administration.disable),
+    "delete": Action("delete_forever", True, Administration.delete),
     "withdraw": Action("cancel_schedule_send", True, Administration.withdraw),
 }
 
@@ -114,7 +115,7 @@ def _possible(entry: Entry, account: Account) -> list[str]:
     # Only where it is for administrators to decide, and for whom it changes anything.
     if services().my_aws.exists and services().settings.my_aws is MyAws.CHOSEN and not is_admin(account):
         possible.append("refuse_my_aws" if ROLE_MY_AWS in account.roles else "allow_my_aws")
-    return [*possible, "enable" if entry.standing is Standing.DISABLED else "disable"]
+    return [*possible, "enable" if entry.standing is Standing.DISABLED else "disable", "delete"]
 
 
 def _draw_action(name: str, username: str) -> None:
@@ -123,7 +124,8 @@ def _draw_action(name: str, username: str) -> None:
     args: tuple[object, ...] = (_act, name, username)
     if action.asked_first:
         sentence = Notice(f"accounts.{name}_question", {"user": username})
-        callback, args = confirm.ask, (Question(sentence, label, _act, (name, username)),)
+        typed = username if name == "delete" else ""
+        callback, args = confirm.ask, (Question(sentence, label, _act, (name, username), typed),)
     st.button(t(label), icon=f":material/{action.icon}:", key=f"accounts-{name}", on_click=callback, args=args)
 
 

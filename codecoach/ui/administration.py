@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from codecoach.coach.bench import PLACES
 from codecoach.errors import InputRefused, VersionConflict
 from codecoach.services import Services
 from codecoach.store.accounts import ROLE_ADMIN as ROLE_ADMIN
@@ -113,6 +114,15 @@ class Administration:
         self._known(email)
         self._end_sign_ins(email)
         self._log("signed out everywhere", email)
+
+    def delete(self, email: str) -> None:
+        """Delete an account with everything that is its owner's, for good. Not the last administrator's.
+
+        Takes a while for somebody who wrote much; where it breaks off the account is closed, and it can be asked for again.
+        """
+        self.disable(email)
+        self._services.departures.delete(email, PLACES)
+        self._log("deleted, with everything it owned,", email)
 
     def _check(self, other: str | None = None) -> None:
         """Whether who acts may; `other` is an account that must not be their own."""

@@ -15,6 +15,8 @@ from codecoach.ui.markup import unlinked
 from codecoach.ui.session import t
 
 _ASKED: Final = "confirm:asked"
+_TYPED: Final = "confirm-typed"
+_MISTYPED: Final = "confirm:mistyped"
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Question:
     button: str
     action: Callable[..., object]
     args: tuple[object, ...] = ()
+    typed: str = ""
+    """What must be typed in to do it, for what can never be taken back; empty: a click is enough."""
 
 
 def ask(question: Question) -> None:
@@ -43,12 +47,28 @@ def _question(question: Question) -> None:
     if _ASKED not in st.session_state:
         st.rerun()  # answered: the page is drawn without the dialog
     st.markdown(unlinked(notices.told(question.sentence)))
+    if question.typed:
+        _draw_typing(question)
+        return
     with st.container(horizontal=True, horizontal_alignment="right"):
         st.button(t("accounts.cancel"), key="confirm-no", on_click=_close)
         st.button(t(question.button), key="confirm-yes", type="primary", on_click=_do, args=(question,))
 
 
+def _draw_typing(question: Question) -> None:
+    with st.form("confirm-form", border=False):
+        st.text_input(t("accounts.type_to_confirm", typed=question.typed), key=_TYPED, autocomplete="off")
+        if st.session_state.pop(_MISTYPED, False):
+            st.error(t("accounts.mistyped"))
+        with st.container(horizontal=True, horizontal_alignment="right"):
+            st.form_submit_button(t("accounts.cancel"), key="confirm-no", on_click=_close)
+            st.form_submit_button(t(question.button), key="confirm-yes", type="primary", on_click=_do, args=(question,))
+
+
 def _do(question: Question) -> None:
+    if question.typed and str(st.session_state.get(_TYPED, "")).strip() != question.typed:
+        st.session_state[_MISTYPED] = True
+        return
     _close()
     acting.attempt(question.action, *question.args)
 

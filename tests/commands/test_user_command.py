@@ -17,11 +17,11 @@ ANN, CARL = "ann@example.com", "carl@example.com"
 def user(tmp_path, monkeypatch):
     """`user(*words)` runs `codecoach user ...` with a store of its own; in this process, which is much quicker."""
 
-    def run(*words: str, lang: str = "C.UTF-8") -> Result:
+    def run(*words: str, lang: str = "C.UTF-8", typed: str = "") -> Result:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("CODECOACH_DATA_DIR", str(tmp_path / "data"))
         monkeypatch.setenv("LC_ALL", lang)
-        return CliRunner().invoke(app, ["user", *words])
+        return CliRunner().invoke(app, ["user", *words], input=typed)
 
     return run
 
@@ -61,6 +61,19 @@ def test_an_account_is_added_changed_and_closed(user, services):
     assert services.accounts.get(ANN).disabled
     done(user("enable", ANN))
     assert not services.accounts.get(ANN).disabled
+
+
+def test_an_account_is_deleted_when_its_address_is_typed(user, services):
+    services.accounts.create(ANN, "hash")
+    services.preferences.change(ANN, language="zh")
+    refused = user("delete", ANN, typed="ann\n")
+    assert refused.exit_code == 2
+    assert "Nothing was deleted" in refused.stderr
+    assert services.accounts.get(ANN)
+    done(user("delete", ANN, typed=f"{ANN}\n"))
+    assert services.accounts.get(ANN) is None
+    assert services.preferences.get(ANN).language == ""
+    assert user("delete", ANN, "--yes").exit_code == 2
 
 
 def test_somebody_is_invited_and_listed(user, services):

@@ -151,6 +151,22 @@ def test_a_reset_gives_a_one_time_password_that_is_shown_once(services, user, pa
     assert password not in [code.value for code in page.code]
 
 
+def test_an_account_is_deleted_only_when_its_address_was_typed(services, user, page):
+    services.conversations.create(user, "code_coach", "Buckets")
+    select(page, 0)
+    page.button(key="accounts-delete").click().run()
+    page.text_input(key="confirm-typed").set_value("ann")
+    page.button(key="confirm-yes").click().run()
+    assert "Nothing was deleted" in page.error[0].value
+    assert services.conversations.list(user).conversations
+    page.text_input(key="confirm-typed").set_value(f" {user} ")
+    page.button(key="confirm-yes").click().run()
+    assert not page.exception
+    assert services.accounts.get(user) is None
+    assert services.conversations.list(user).conversations == ()
+    assert [name for name, *_ in rows(page)] == [ROOT]
+
+
 def test_the_role_is_given_and_taken(services, user, page):
     press(select(page, 0), "make_admin")
     assert services.accounts.get(user).roles == ("admin",)

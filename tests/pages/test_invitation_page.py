@@ -115,7 +115,7 @@ def test_after_many_wrong_codes_not_even_the_right_one_is_tried_and_passwords_st
     behind_proxy.__dict__ |= {name: getattr(services, name) for name in ("table", "model", "directory")}
     session.install(behind_proxy)
     test = send(open_link("made-up"))
-    counter = services.table.get(keys.failures("username invitation "))
+    counter = services.table.get(keys.failures("username invitation"))
     assert counter.data["count"] == 1
     services.table.put(replace(counter, data=counter.data | {"count": LOCKED_FROM}))
     send(test, code=code)

@@ -127,6 +127,7 @@ ACTIONS = {
     "reset": (ANN,),
     "disable": (ANN,),
     "enable": (ANN,),
+    "delete": (ANN,),
     "make_admin": (ANN, True),
     "allow_my_aws": (ANN, True),
     "unlock": (ANN,),
@@ -186,7 +187,7 @@ def test_an_administrator_can_do_each_of_it(services, ann, admin, action):
 
 
 @pytest.mark.parametrize(
-    "action", ["reset", "disable", "enable", "make_admin", "allow_my_aws", "unlock", "sign_out", "withdraw"]
+    "action", ["reset", "disable", "enable", "delete", "make_admin", "allow_my_aws", "unlock", "sign_out", "withdraw"]
 )
 def test_nothing_is_done_to_an_account_that_is_not_there(services, admin, action):
     before = everything(services)
@@ -195,7 +196,7 @@ def test_nothing_is_done_to_an_account_that_is_not_there(services, admin, action
     assert everything(services) == before
 
 
-@pytest.mark.parametrize("words", [("reset",), ("disable",), ("enable",), ("make_admin", False)])
+@pytest.mark.parametrize("words", [("reset",), ("disable",), ("enable",), ("delete",), ("make_admin", False)])
 def test_an_administrator_cannot_shut_himself_out(services, admin, words):
     services.accounts.create(ANN, "hash", (ROLE_ADMIN,))
     action, *more = words
@@ -203,7 +204,7 @@ def test_an_administrator_cannot_shut_himself_out(services, admin, words):
     assert is_admin(services.accounts.get(ADMIN))
 
 
-@pytest.mark.parametrize("words", [("disable",), ("make_admin", False)])
+@pytest.mark.parametrize("words", [("disable",), ("delete",), ("make_admin", False)])
 def test_nobody_takes_the_last_administrator(services, admin, administration, words):
     services.accounts.create(ANN, "hash", (ROLE_ADMIN,))
     services.accounts.set_disabled(ANN, True)
