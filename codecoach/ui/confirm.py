@@ -57,7 +57,8 @@ def _question(question: Question) -> None:
 
 def _draw_typing(question: Question) -> None:
     with st.form("confirm-form", border=False):
-        st.text_input(t("accounts.type_to_confirm", typed=question.typed), key=_TYPED, autocomplete="off")
+        label = t("accounts.type_to_confirm", typed=notices.plain(question.typed))
+        st.text_input(unlinked(label), key=_TYPED, autocomplete="off")
         if st.session_state.pop(_MISTYPED, False):
             st.error(t("accounts.mistyped"))
         with st.container(horizontal=True, horizontal_alignment="right"):
