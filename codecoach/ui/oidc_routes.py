@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codecoach.ui.cookie import base_path
 from codecoach.ui.oidc import CALLBACK, OUTCOME
+from codecoach.ui.routes import is_https
 from codecoach.ui.session import services
 from codecoach.ui.switches import PATHS
 
@@ -68,9 +69,9 @@ class ProviderRoutes:
         if not place.startswith(("https://", "http://")):
             return _to_page(page, "incomplete" if place else "unavailable")
         answer = RedirectResponse(place, 302)
-        _add_cookies(answer, cookies)
-        secure = services().settings.cookie_secure
-        answer.set_cookie(_PAGE, quote(page), _PAGE_S, path=base_path() or "/", httponly=True, secure=secure)
+        _add_cookies(answer, cookies, is_https(request))
+        path = base_path() or "/"
+        answer.set_cookie(_PAGE, quote(page), _PAGE_S, path=path, httponly=True, secure=is_https(request))
         return answer
 
     async def _callback(self, request: Request, receive: Receive) -> Response:
@@ -85,7 +86,7 @@ class ProviderRoutes:
         cookies, _ = await self._asked(request.scope, receive)
         arrived = any(_USER.fullmatch(_name(cookie)) and not _is_deletion(cookie) for cookie in cookies)
         answer = _to_page(page, "" if arrived else "incomplete")
-        _add_cookies(answer, cookies)
+        _add_cookies(answer, cookies, is_https(request))
         return answer
 
     async def _asked(self, scope: Scope, receive: Receive) -> tuple[list[str], str]:
@@ -124,18 +125,18 @@ def _page(address: str) -> str:
     return name + (f"?{urlencode(query)}" if query else "")
 
 
-def _add_cookies(answer: Response, cookies: list[str]) -> None:
+def _add_cookies(answer: Response, cookies: list[str], https: bool) -> None:
     for cookie in cookies:
         if not _TOKENS.fullmatch(_name(cookie)) or _is_deletion(cookie):
-            answer.headers.append("set-cookie", _shortened(cookie))
+            answer.headers.append("set-cookie", _shortened(cookie, https))
 
 
-def _shortened(cookie: str) -> str:
+def _shortened(cookie: str, https: bool) -> str:
     if _USER.fullmatch(_name(cookie)) and not _is_deletion(cookie):
         cookie = re.sub(r"(?i)\bmax-age=\d+", f"Max-Age={ARRIVAL_S}", cookie)
     # Streamlit leaves it out where HTTPS ends in front of it.
     secured = re.search(r"(?i);\s*secure\b", cookie)
-    return cookie if secured or not services().settings.cookie_secure else f"{cookie}; Secure"
+    return cookie if secured or not https else f"{cookie}; Secure"
 
 
 def _name(cookie: str) -> str:

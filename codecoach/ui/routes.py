@@ -35,7 +35,7 @@ async def start(request: Request) -> Response:
     if not value:
         return JSONResponse({"ok": False}, status_code=403)
     response = JSONResponse({"ok": True})
-    session_cookie.give(response, value, _https(request), services().settings.session_hours * 3600)
+    session_cookie.give(response, value, is_https(request), services().settings.session_hours * 3600)
     return response
 
 
@@ -44,11 +44,11 @@ async def end(request: Request) -> Response:
     if not _from_our_page(request):
         return JSONResponse({"ok": False}, status_code=403)
     try:
-        await run_in_threadpool(_close, session_cookie.value_in(request.cookies, _https(request)))
+        await run_in_threadpool(_close, session_cookie.value_in(request.cookies, is_https(request)))
     except StoreError as error:
         log.warning("sign-in not closed: %s", error)
     response = JSONResponse({"ok": True})
-    session_cookie.take(response, _https(request))
+    session_cookie.take(response, is_https(request))
     return response
 
 
@@ -64,8 +64,9 @@ def _close(value: str) -> None:
         services().sign_ins.close(sid)
 
 
-def _https(request: Request) -> bool:
-    return services().settings.cookie_secure or session_cookie.over_https(request.headers, request.url.scheme)
+def is_https(request: Request) -> bool:
+    """Whether the browser is to send cookies over HTTPS only: it came so, or all do."""
+    return services().settings.cookie_secure or session_cookie.overis_https(request.headers, request.url.scheme)
 
 
 async def health(_request: Request) -> Response:

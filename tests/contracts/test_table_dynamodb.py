@@ -194,7 +194,7 @@ def test_all_tries_of_a_transaction_carry_one_token_and_no_other_does(client):
 
 def test_a_ticket_is_redeemed_though_an_answer_got_lost(client):
     ensure(client, "table")
-    sign_ins = SignIns(DynamoTable(client, "table"), days=1)
+    sign_ins = SignIns(DynamoTable(client, "table"), idle_s=1800, longest_s=43200)
     for operation in ("PutItem", "DeleteItem"):
         repeat_the_first(client, operation)
     ticket = sign_ins.issue_ticket("a sid")

@@ -36,7 +36,7 @@ def come_back(outcome: str, locale: str = "en-US"):
 def test_every_pages_form_offers_the_provider_by_its_name(with_provider, page):
     test = open_page(page)
     assert not test.exception
-    assert [button.label for button in test.button] == [f"Sign in with {NAMED}", "Sign in"]
+    assert [button.label for button in test.button] == [f"Sign in with {NAMED}", "Sign in", "I have an invitation"]
     assert [field.label for field in test.text_input] == ["E-mail address", "Password"]
 
 
@@ -77,7 +77,7 @@ def test_an_address_cannot_make_the_form_say_anything_else(with_provider, outcom
 def test_without_a_provider_the_address_says_nothing(services):
     test = come_back("cancelled")
     assert not test.error
-    assert [button.label for button in test.button] == ["Sign in"]
+    assert [button.label for button in test.button] == ["Sign in", "I have an invitation"]
 
 
 def test_an_account_without_a_password_has_none_to_change(with_provider):

@@ -36,7 +36,7 @@ def accounts(table, clock) -> Accounts:
 
 @pytest.fixture
 def sign_ins(table, clock) -> SignIns:
-    return SignIns(table, days=7, clock=clock)
+    return SignIns(table, idle_s=1800, longest_s=43200, clock=clock, monotonic=clock)
 
 
 @pytest.fixture
