@@ -14,8 +14,7 @@ from codecoach.settings import Settings
 from codecoach.store.failures import Failures
 from codecoach.ui import passwords, session, signin
 
-RUNS = 60
-# Of the median: on a machine that does something else as well, single tries differ by more.
+RUNS = 30
 WITHIN_PERCENT = 5.0
 KNOWN, CLOSED, NOBODY = (f"{name}@example.com" for name in ("known", "closed", "nobody"))
 WRONG = "not the password"
@@ -49,14 +48,20 @@ def _a_day_later(days: list[int]) -> float:
 
 
 def _rows() -> list[Row]:
+    # It is all computing, so its time is told in that: waiting for a turn on a busy machine says nothing of the work.
     known, nobody, closed, too_long = alternating(
-        RUNS, _refused(KNOWN, WRONG), _refused(NOBODY, WRONG), _refused(CLOSED, WRONG), _refused(KNOWN, "x" * 500)
+        RUNS,
+        _refused(KNOWN, WRONG),
+        _refused(NOBODY, WRONG),
+        _refused(CLOSED, WRONG),
+        _refused(KNOWN, "x" * 500),
+        clock=time.thread_time,
     )
-    rows = [Row("sign-in refused, wrong password, p50", known, "ms")]
+    rows = [Row("sign-in refused, wrong password, p50 of CPU", known, "ms")]
     for what, taken in (("no such account", nobody), ("closed account", closed), ("endless password", too_long)):
         more = abs(taken - known) / known * 100
         aim = f"within {WITHIN_PERCENT:g} % of a wrong password"
-        rows.append(Row(f"sign-in refused, {what}, p50", taken, "ms", aim, more <= WITHIN_PERCENT))
+        rows.append(Row(f"sign-in refused, {what}, p50 of CPU", taken, "ms", aim, more <= WITHIN_PERCENT))
     return rows + _rows_while_locked()
 
 

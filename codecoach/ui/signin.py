@@ -108,6 +108,8 @@ def change_password(account: Account, current: str, new: str, again: str) -> Not
         account.username, current, password_hash, "signin.current_wrong"
     )
     if problem is None:
+        # Before as well: should this break off after the change, none of those who know the old one is still in.
+        services().sign_ins.close_all(account.username, keep_sid=session.current_sid())
         services().accounts.set_password(account.username, hash_new(new, account.username))
         services().sign_ins.close_all(account.username, keep_sid=session.current_sid())
     return problem

@@ -80,8 +80,7 @@ def test_signing_out_ends_every_tab_and_a_copied_cookie(app, ann, signed_in, con
     sign_in_form(signed_in)
     wait_for_cookie(signed_in, present=False)
 
-    tab.get_by_role("button", name="Get started").click()
-    sign_in_form(tab)
+    sign_in_form(tab)  # though nobody has touched it
     signed_in.reload()
     sign_in_form(signed_in)
 
@@ -139,15 +138,20 @@ def test_the_chosen_theme_lasts_and_holds_on_every_page(app, ann, signed_in):
     assert signed_in.evaluate(background) == dark
 
 
-def test_nothing_is_fetched_from_elsewhere(app, ann, page):
+def test_nothing_is_fetched_from_elsewhere_and_no_address_holds_the_session(app, ann, page):
     asked: list[str] = []
+    connected: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
+    page.on("websocket", lambda socket: connected.append(socket.url))
     page.goto(app.url)
     sign_in(page, ann)
     signed_in_as(page, ann)
     page.goto(f"{app.url}/Settings")
     signed_in_as(page, ann)
     assert [url for url in asked if not url.startswith((app.url, "data:", "blob:"))] == []
+    sid = session_cookie(page.context)["value"].split(".")[0]
+    assert connected
+    assert [url for url in (*asked, *connected, page.url) if sid in url] == []
 
 
 def test_the_routes_refuse_whoever_is_not_our_page(app):
