@@ -17,17 +17,18 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from codecoach.errors import ItemRefused, StoreError, StoreUnavailable, VersionConflict
-from codecoach.store.dynamodb_rows import ALIVE, Writing, in_partition, item_of, key_attributes, key_of, seconds
+from codecoach.store.dynamodb_rows import ALIVE, Writing, in_partition, item_of, key_attributes, key_of, row_of, seconds
 from codecoach.store.items import check_key, check_transaction
 from codecoach.store.port import Delete, Item, Key, Page, Put
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
+    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef, ScanInputTypeDef, WriteRequestTypeDef
 
 T = TypeVar("T")
 
 BATCH_KEYS = 100
+BATCH_WRITES = 25
 ATTEMPTS = 8
 LONGEST_PAUSE_S = 1.0
 
@@ -35,6 +36,8 @@ _CONFLICTS = {"ConditionalCheckFailed", "ConditionalCheckFailedException"}
 # Two transactions met on one item, or there were too many requests: nothing was written, and it may go well a moment later.
 _MEETINGS = {"TransactionConflict", "TransactionConflictException", "TransactionInProgressException"}
 _RUSHES = {"ThrottlingError", "ProvisionedThroughputExceeded"}
+# The same of a request that is no transaction; boto3 tries those again itself, which is enough for a page.
+_THROTTLES = {"ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"}
 _REFUSALS = {"ValidationException", "ValidationError", "ItemCollectionSizeLimitExceededException"}
 
 
@@ -158,6 +161,34 @@ class DynamoTable:
             token = str(uuid.uuid4())
             _write(lambda: self._client.transact_write_items(TransactItems=steps, ClientRequestToken=token))
 
+    def scan(self) -> Iterator[Item]:
+        request: ScanInputTypeDef = {"TableName": self._name, "ConsistentRead": True}
+        while True:
+            answer = _patiently(lambda: self._client.scan(**request))
+            yield from filter(self._alive, map(item_of, answer["Items"]))
+            if not (last := answer.get("LastEvaluatedKey")):
+                return
+            request["ExclusiveStartKey"] = last
+
+    def restore(self, items: Sequence[Item]) -> None:
+        writes: list[WriteRequestTypeDef] = [{"PutRequest": {"Item": row_of(item)}} for item in items]
+        for start in range(0, len(writes), BATCH_WRITES):
+            self._write_batch(writes[start : start + BATCH_WRITES])
+
+    def _write_batch(self, writes: "Sequence[WriteRequestTypeDef]") -> None:
+        """Up to 25 writes; what DynamoDB leaves unprocessed is asked for again, patiently: nobody waits at a page."""
+        in_vain = 0
+        while writes:
+            batch = writes
+            answer = _patiently(lambda: self._client.batch_write_item(RequestItems={self._name: batch}))  # noqa: B023
+            left = answer["UnprocessedItems"].get(self._name, [])
+            in_vain = in_vain + 1 if len(left) == len(writes) else 0
+            if in_vain > ATTEMPTS:
+                raise StoreUnavailable(detail="DynamoDB: writes are throttled")
+            if in_vain:
+                _pause(in_vain)
+            writes = left  # type: ignore[assignment]
+
     def ping(self) -> str:
         with our_errors():
             status = self._client.describe_table(TableName=self._name)["Table"].get("TableStatus", "")
@@ -197,6 +228,20 @@ def _write(call: Callable[[], T]) -> T:
                 attempt += 1
                 codes = _codes(error)
                 if codes & _CONFLICTS or not codes & (_MEETINGS | _RUSHES) or attempt > ATTEMPTS:
+                    raise
+        _pause(attempt)
+
+
+def _patiently(call: Callable[[], T]) -> T:
+    """Carry out what may be done twice, again and again while there are too many requests."""
+    attempt = 0
+    while True:
+        with _our_errors():
+            try:
+                return call()
+            except ClientError as error:
+                attempt += 1
+                if not _codes(error) & _THROTTLES or attempt > ATTEMPTS:
                     raise
         _pause(attempt)
 

@@ -62,13 +62,9 @@ class Writing:
     def put(self, item: Item, expected_version: int) -> "PutTypeDef":
         """Put an item over this version of it, 0: over nothing."""
         condition = self._condition(expected_version)
-        row = key_attributes(item.key)
-        row |= {"data": {"S": encode_checked(item)}, "version": {"N": str(expected_version + 1)}}
-        if item.expires_at is not None:
-            row["expires_at"] = {"N": str(item.expires_at)}
         return {
             "TableName": self.table,
-            "Item": row,
+            "Item": row_of(Item(item.key, item.data, expected_version + 1, item.expires_at)),
             "ConditionExpression": condition.text,
             "ExpressionAttributeNames": condition.names,
             "ExpressionAttributeValues": condition.values,
@@ -130,6 +126,14 @@ def key_of(row: "Mapping[str, AttributeValueTypeDef]") -> Key:
 def item_of(row: "Mapping[str, AttributeValueTypeDef]") -> Item:
     expires_at = int(row["expires_at"]["N"]) if "expires_at" in row else None
     return Item(key_of(row), decode(row["data"]["S"]), int(row["version"]["N"]), expires_at)
+
+
+def row_of(item: Item) -> Attributes:
+    """The inverse of `item_of`. Raises `ItemRefused`."""
+    row = key_attributes(item.key) | {"data": {"S": encode_checked(item)}, "version": {"N": str(item.version)}}
+    if item.expires_at is not None:
+        row["expires_at"] = {"N": str(item.expires_at)}
+    return row
 
 
 def _names(*attributes: str) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """The Table port: one table of items, found by partition and sort key."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, Union
 
@@ -96,6 +96,22 @@ class Table(Protocol):
 
     def transact(self, operations: Sequence[Put | Delete]) -> None:
         """All of the operations (at most 100, on different keys) or none. Raises `VersionConflict`, `ItemRefused`."""
+        ...
+
+    def scan(self) -> Iterator[Item]:
+        """Every item of the table, partition by partition in no order, a page at a time; within one, in sort order.
+
+        For whoever needs all of it, such as a backup: no page does. SQLite tells what there was at one moment. DynamoDB
+        reads each item consistently, but one after the other: of what is written meanwhile some is there, some is not.
+        Close the iterator where it is not read to its end.
+        """
+        ...
+
+    def restore(self, items: Sequence[Item]) -> None:
+        """Put items as they are, their versions included, whatever is there: for a backup alone, nobody else may set versions.
+
+        Raises `ItemRefused` before anything is written. What fails later may leave some of them written.
+        """
         ...
 
     def ping(self) -> str:

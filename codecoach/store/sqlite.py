@@ -112,6 +112,18 @@ class SqliteTable:
                 else:
                     self._delete(connection, operation)
 
+    def scan(self) -> Iterator[Item]:
+        # One statement, one read transaction: it goes on seeing the table as it was, whatever is written meanwhile.
+        with self._reading() as connection, closing(connection.cursor()) as cursor:
+            yield from map(_item, cursor.execute(f"{_READ} ORDER BY partition, sort", (self._clock(),)))
+
+    def restore(self, items: Sequence[Item]) -> None:
+        for item in items:
+            encode_checked(item)
+        with self._writing() as connection:
+            for item in items:
+                _store(connection, item)
+
     def ping(self) -> str:
         with self._reading() as connection:
             connection.execute("SELECT 1 FROM items LIMIT 1").fetchone()
@@ -120,10 +132,7 @@ class SqliteTable:
     def _put(self, connection: sqlite3.Connection, put: Put) -> Item:
         stored = self._version(connection, put.item.key, put.expected_version)
         item = Item(put.item.key, put.item.data, stored + 1, put.item.expires_at)
-        connection.execute(
-            "INSERT OR REPLACE INTO items (partition, sort, data, version, expires_at) VALUES (?, ?, ?, ?, ?)",
-            (*_blobs(item.key), encode_checked(item), item.version, item.expires_at),
-        )
+        _store(connection, item)
         return item
 
     def _delete(self, connection: sqlite3.Connection, delete: Delete) -> None:
@@ -241,6 +250,13 @@ def _mapped(error: sqlite3.Error | OSError) -> StoreUnavailable:
     if isinstance(error, OSError):
         return StoreUnavailable(detail=f"SQLite: {error.strerror or error}")
     return StoreUnavailable(detail=f"SQLite: {error}")
+
+
+def _store(connection: sqlite3.Connection, item: Item) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO items (partition, sort, data, version, expires_at) VALUES (?, ?, ?, ?, ?)",
+        (*_blobs(item.key), encode_checked(item), item.version, item.expires_at),
+    )
 
 
 def _blobs(key: Key) -> tuple[bytes, bytes]:

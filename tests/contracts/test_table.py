@@ -367,6 +367,72 @@ def test_a_batch_may_be_larger_than_one_answer(table):
     assert {key.sort for key in found} == {str(n) for n in range(44)}
 
 
+# --- all of it, for a backup ---
+
+
+def test_a_scan_tells_every_item_once_each_partition_in_order(table):
+    for partition in ("b", "a", "ä#"):
+        for sort in ("2", "1", "10"):
+            put(table, sort, partition, n=sort)
+    put(table, "1", "a", n="again")
+    found = list(table.scan())
+    assert len(found) == 9
+    assert {item.key.partition for item in found} == {"a", "b", "ä#"}
+    for partition in ("a", "b", "ä#"):
+        own = [item for item in found if item.key.partition == partition]
+        assert own == list(table.query(partition).items)
+
+
+def test_a_scan_of_an_empty_table_is_empty(table):
+    assert list(table.scan()) == []
+
+
+def test_a_scan_may_be_larger_than_one_answer(table):
+    """DynamoDB answers at most 1 MB at a time."""
+    for n in range(8):
+        put(table, f"{n}", t="x" * 300_000)
+    assert sorted(item.key.sort for item in table.scan()) == [f"{n}" for n in range(8)]
+
+
+def test_a_scan_leaves_out_what_has_expired(table, clock):
+    table.put(Item(KEY, {}, expires_at=int(clock.now) + 1))
+    put(table, "stays")
+    assert len(list(table.scan())) == 2
+    clock.now += 1
+    assert [item.key.sort for item in table.scan()] == ["stays"]
+
+
+def test_a_scan_may_be_left_before_its_end_and_written_beside(table):
+    for n in range(5):
+        put(table, f"{n}")
+    scan = table.scan()
+    first = next(scan)
+    table.put(Item(first.key, {"changed": True}))
+    scan.close()
+    assert table.get(first.key).data == {"changed": True}
+    assert len(list(table.scan())) == 5
+
+
+def test_what_is_restored_has_the_version_that_it_had(table):
+    put(table, "there", old=True)
+    items = [
+        Item(Key("p", "there"), {"n": 1}, 7),
+        Item(Key("q", "new"), {"half": "\ud83d", "big": 10**40}, 3, expires_at=4_100_000_000),
+        *(Item(Key("r", f"{n:03}"), {"n": n}, n + 1) for n in range(60)),
+    ]
+    for _ in range(2):  # again changes nothing
+        table.restore(items)
+        assert sorted(table.scan(), key=lambda item: item.key) == items
+    assert table.put(Item(Key("p", "there"), {"n": 2}), expected_version=7).version == 8
+
+
+def test_nothing_is_restored_where_one_item_is_refused(table):
+    with pytest.raises(ItemRefused):
+        table.restore([Item(KEY, {}, 1), sized(ITEM_BYTES + 1)])
+    assert table.get(KEY) is None
+    table.restore([])
+
+
 # --- expiry ---
 
 

@@ -44,6 +44,8 @@ def attempts_of_everything(table: DynamoTable):
         lambda: table.delete(KEY),
         lambda: table.query("p"),
         lambda: table.transact([Put(Item(KEY, {}))]),
+        lambda: list(table.scan()),
+        lambda: table.restore([Item(KEY, {}, 1)]),
         table.ping,
     ]
 
@@ -256,6 +258,45 @@ def test_keys_that_stay_unprocessed_are_an_error_not_an_absence(stubbed):
         stubber.add_response("batch_get_item", {"Responses": {"t": []}, "UnprocessedKeys": unprocessed("a")})
     with pytest.raises(StoreUnavailable):
         table.batch_get([Key("p", "a")])
+
+
+def test_a_scan_that_is_throttled_goes_on_where_it_was(stubbed):
+    table, stubber = stubbed
+    last = {"partition": {"S": "p"}, "sort": {"S": "a"}}
+    stubber.add_response("scan", {"Items": [row("a")], "LastEvaluatedKey": last})
+    stubber.add_client_error("scan", "ProvisionedThroughputExceededException")
+    stubber.add_client_error("scan", "ThrottlingException")
+    there = {"TableName": "t", "ConsistentRead": True, "ExclusiveStartKey": last}
+    stubber.add_response("scan", {"Items": [row("b")]}, there)
+    assert [item.key.sort for item in table.scan()] == ["a", "b"]
+
+
+def test_a_scan_that_stays_throttled_is_an_error_not_an_end(stubbed):
+    table, stubber = stubbed
+    for _ in range(dynamodb.ATTEMPTS + 1):
+        stubber.add_client_error("scan", "ThrottlingException")
+    with pytest.raises(StoreUnavailable):
+        list(table.scan())
+
+
+def left_to_write(*sorts: str):
+    return {"UnprocessedItems": {"t": [{"PutRequest": {"Item": row(sort)}} for sort in sorts]} if sorts else {}}
+
+
+def test_what_is_left_of_a_restore_is_written_again(stubbed):
+    table, stubber = stubbed
+    for left in (["b", "c"], ["b", "c"], ["c"], []):
+        stubber.add_response("batch_write_item", left_to_write(*left))
+    table.restore([Item(Key("p", sort), {}, 1) for sort in "abc"])
+    stubber.assert_no_pending_responses()
+
+
+def test_a_restore_that_stays_throttled_is_an_error(stubbed):
+    table, stubber = stubbed
+    for _ in range(dynamodb.ATTEMPTS + 1):
+        stubber.add_response("batch_write_item", left_to_write("a"))
+    with pytest.raises(StoreUnavailable):
+        table.restore([Item(Key("p", "a"), {}, 1)])
 
 
 def cancelled(stubber, *codes: str):

@@ -118,6 +118,16 @@ def test_what_has_expired_is_swept_away_a_bounded_number_at_a_time(table, path, 
     assert left == [2, 0, 0, 0]
 
 
+def test_a_scan_tells_what_there_was_at_one_moment(table):
+    for number in range(300):
+        table.put(Item(Key("p", f"{number:03}"), {"n": number}))
+    scan = table.scan()
+    next(scan)
+    table.transact([Put(Item(Key("p", f"{number:03}"), {"n": "later"})) for number in range(290, 300)])
+    table.delete(Key("p", "289"))
+    assert [item.data["n"] for item in scan] == list(range(1, 300))
+
+
 def _count_up(path: Path, times: int) -> None:
     table = SqliteTable(path)
     for _ in range(times):

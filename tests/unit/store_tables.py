@@ -1,6 +1,6 @@
 """Tables for the tests of the stores: one that counts what is read and written and may die, one at which others are at work."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from codecoach.store.port import Delete, Item, Key, Page, Put, Table
 
@@ -65,6 +65,17 @@ class WatchedTable:
         self._call()
         self.written += len(operations)
         self.table.transact(operations)
+
+    def scan(self) -> Iterator[Item]:
+        self._call()
+        for item in self.table.scan():
+            self.read += 1
+            yield item
+
+    def restore(self, items: Sequence[Item]) -> None:
+        self._call()
+        self.written += len(items)
+        self.table.restore(items)
 
     def ping(self) -> str:
         return self.table.ping()
