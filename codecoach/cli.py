@@ -1,4 +1,4 @@
-"""The command line: `codecoach up | setup | ask | run | runtimes | user | lab | table`.
+"""The command line: `codecoach up | setup | ask | run | runtimes | user | lab | table | export | import`.
 
 Modules are imported where they are used: a command starts in a fraction of the time that all of them take.
 """
@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from codecoach import cli_backup
 from codecoach.cli_lab import lab
 from codecoach.cli_table import table
 from codecoach.cli_user import user
@@ -28,6 +29,7 @@ app.add_typer(runtimes, name="runtimes")
 app.add_typer(user, name="user")
 app.add_typer(lab, name="lab")
 app.add_typer(table, name="table")
+cli_backup.register(app)
 
 
 @app.command(help="Start CodeCoach on this machine; Ctrl-C stops all of it.")

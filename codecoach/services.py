@@ -29,7 +29,7 @@ from codecoach.runner.piston import Piston
 from codecoach.runner.port import Limits, Runner
 from codecoach.runner.sandbox import Sandbox
 from codecoach.settings import Backend, RunnerKind, Settings
-from codecoach.store import dynamodb, dynamodb_table
+from codecoach.store import dynamodb, dynamodb_table, layout
 from codecoach.store.accounts import Accounts
 from codecoach.store.arrivals import Arrivals
 from codecoach.store.case_sets import CaseSets
@@ -91,6 +91,11 @@ class Services:
 
     @part
     def table(self) -> Table:
+        return layout.make_ready(self.table_as_it_is)
+
+    @part
+    def table_as_it_is(self) -> Table:
+        """The table whatever its layout: for a backup to be restored into it, and for nothing else."""
         if self.settings.backend is Backend.AWS or self.settings.dynamodb_endpoint_url:
             client = dynamodb.client(self.settings.region, self.settings.dynamodb_endpoint_url or None)
             dynamodb_table.ensure(client, self.settings.table)
@@ -269,7 +274,7 @@ class Services:
 
     def close(self) -> None:
         """End what runs, in the order in which the parts use one another."""
-        for name in ("generations", "evaluator", "runs", "runner", "simulated", "table"):
+        for name in ("generations", "evaluator", "runs", "runner", "simulated", "table", "table_as_it_is"):
             close = getattr(self.__dict__.get(name), "close", None)
             try:
                 if close:

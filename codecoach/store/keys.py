@@ -12,6 +12,8 @@
     ticket#<hash>        ticket                              one-time ticket of a sign-in                    30 s
     sign-in#<hash>       sign-in                             sign-in of one browser: user, device, activity  1 day after its end
     revocations          latest                              changes with whatever all processes must see   -
+    layout               current                             number of this layout                           -
+    layout               lease                               who takes the table to the next layout          30 s
     secrets              cookie                              what session cookies are signed with            -
     user#<username>      sign-in#<hash>                      which sign-ins a user has                       as the sign-in
     user#<username>      preferences                         language, model, region                         -
@@ -70,6 +72,12 @@ ACCOUNTS = "accounts"
 INVITATIONS = "invitations"
 REVOCATIONS = Key("revocations", "latest")
 COOKIE_SECRETS = Key("secrets", "cookie")
+LAYOUT = Key("layout", "current")
+LAYOUT_LEASE = Key("layout", "lease")
+
+# What no backup takes along: it would let in again who was signed out, or speaks of processes that are gone.
+_STAYS_PARTITIONS = (LAYOUT.partition, REVOCATIONS.partition, COOKIE_SECRETS.partition, "ticket#", "sign-in#", "arrival#")
+_STAYS_SORTS = (SIGN_IN, "stop#")
 
 
 def hashed(text: str) -> str:
@@ -248,6 +256,11 @@ def new_id() -> str:
 def is_id(text: str) -> bool:
     """Whether this may be an id of ours; what comes from an address bar may be anything."""
     return re.fullmatch(r"[0-9a-f]{1,64}", text) is not None
+
+
+def travels(key: Key) -> bool:
+    """Whether a backup takes an item along: all do but sign-ins, their tickets and revocations, stop requests, the layout."""
+    return not (key.partition.startswith(_STAYS_PARTITIONS) or key.sort.startswith(_STAYS_SORTS))
 
 
 _last_ms = 0

@@ -23,6 +23,7 @@ LAYERS = (
         "codecoach.health",
         "codecoach.console",
         "codecoach.cli",
+        "codecoach.cli_backup",
         "codecoach.cli_lab",
         "codecoach.cli_table",
         "codecoach.cli_user",
