@@ -114,7 +114,7 @@ def _head(path: Path, line: bytes) -> Head:
         if number != FORMAT:
             raise InputRefused("backup_newer", path=path)
         return Head(_positive(data["layout"]), str(data["made_at"]), str(data["store"]))
-    except (ValueError, TypeError, LookupError) as error:
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise InputRefused("backup_none", path=path) from error
 
 
@@ -152,7 +152,7 @@ def _json(path: Path, line: bytes, number: int) -> dict[str, Any]:
         raise InputRefused("backup_cut", path=path)
     try:
         data = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputRefused("backup_changed", path=path, line=number) from error
     if not isinstance(data, dict):
         raise InputRefused("backup_changed", path=path, line=number)
