@@ -22,6 +22,7 @@ from codecoach.coach.trials import Trials, most_dollars
 from codecoach.errors import InputRefused, StoreError, VersionConflict
 from codecoach.lab.evaluation import MAX_TRIALS, EvaluationState, Outcome, Plan
 from codecoach.models import payloads
+from codecoach.store import keys
 from codecoach.store.evaluations import Evaluation, Evaluations
 
 # Trials at the same time: as much as an account's quotas bear, without hurry.
@@ -254,7 +255,9 @@ class Evaluator:
             raise InputRefused("evaluation_running")
         self._store.clear_stop(head.id)
         plan, outcomes = self._store.plan(head), self._store.outcomes(head)
-        return self._run(self._store.save(replace(head, state=EvaluationState.RUNNING)), plan, outcomes)
+        return self._run(
+            self._store.save(replace(head, state=EvaluationState.RUNNING, writer=keys.new_id())), plan, outcomes
+        )
 
     def find(self, evaluation_id: str) -> EvaluationJob | None:
         """The evaluation, if this process makes it or has lately made it."""

@@ -7,14 +7,15 @@ takes what has expired for gone.
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import urlsplit
+from zlib import crc32
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, IncompleteReadError
 
 from codecoach.errors import ItemRefused, StoreError, StoreUnavailable, VersionConflict
 from codecoach.store.dynamodb_rows import ALIVE, Writing, in_partition, item_of, key_attributes, key_of, row_of, seconds
@@ -22,6 +23,7 @@ from codecoach.store.items import check_key, check_transaction
 from codecoach.store.port import Delete, Item, Key, Page, Put
 
 if TYPE_CHECKING:
+    from botocore.awsrequest import AWSResponse
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef, ScanInputTypeDef, WriteRequestTypeDef
 
@@ -29,6 +31,7 @@ T = TypeVar("T")
 
 BATCH_KEYS = 100
 BATCH_WRITES = 25
+CUT_ANSWERS = 4
 ATTEMPTS = 8
 LONGEST_PAUSE_S = 1.0
 
@@ -46,6 +49,7 @@ class DynamoTable:
 
     def __init__(self, client: "DynamoDBClient", name: str, clock: Callable[[], float] = time.time) -> None:
         self._client = client
+        _take_whole_answers_only(client)
         self._name = name
         self._clock = clock
 
@@ -161,7 +165,7 @@ class DynamoTable:
             token = str(uuid.uuid4())
             _write(lambda: self._client.transact_write_items(TransactItems=steps, ClientRequestToken=token))
 
-    def scan(self) -> Iterator[Item]:
+    def scan(self) -> Generator[Item, None, None]:
         request: ScanInputTypeDef = {"TableName": self._name, "ConsistentRead": True}
         while True:
             answer = _patiently(lambda: self._client.scan(**request))
@@ -217,6 +221,28 @@ def client(region: str, endpoint_url: str | None = None) -> "DynamoDBClient":
     return session.client("dynamodb", region_name=region, endpoint_url=endpoint_url, config=config)
 
 
+def _take_whole_answers_only(client: "DynamoDBClient") -> None:
+    """Have the client repeat requests whose answer came cut off, and fail in the end.
+
+    boto3 takes half an answer for one that says nothing: an item that is there would be missing, a query would end early.
+    """
+    client.meta.events.register("needs-retry.dynamodb", _repeat_where_cut, unique_id="codecoach-whole-answers")
+
+
+def _repeat_where_cut(response: "tuple[AWSResponse, object] | None", attempts: int, **_more: object) -> float | None:
+    """Seconds until the next try, None for none; as botocore's event asks for it."""
+    answer = response[0] if response else None
+    if answer is None:  # none came at all, which boto3 knows
+        return None
+    content, headers = answer.content, answer.headers
+    whole = int(headers.get("Content-Length", len(content))) == len(content)
+    if whole and int(headers.get("x-amz-crc32", crc32(content))) == crc32(content):
+        return None
+    if attempts < CUT_ANSWERS:
+        return 0.01 * 2**attempts
+    raise IncompleteReadError(actual_bytes=len(content), expected_bytes=headers.get("Content-Length"))
+
+
 def _write(call: Callable[[], T]) -> T:
     """Carry out a write, again where DynamoDB refused it for the moment only."""
     attempt = 0
@@ -236,7 +262,7 @@ def _patiently(call: Callable[[], T]) -> T:
     """Carry out what may be done twice, again and again while there are too many requests."""
     attempt = 0
     while True:
-        with _our_errors():
+        with our_errors():
             try:
                 return call()
             except ClientError as error:

@@ -14,6 +14,7 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
+from codecoach.errors import VersionConflict
 from codecoach.lab.cases import Cases
 from codecoach.lab.evaluation import EvaluationState, Outcome, Plan
 from codecoach.store import keys
@@ -36,6 +37,7 @@ class Evaluation:
     updated_at     while it runs: when it was last known to
     done, passed   trials
     dollars        spent so far
+    writer         who makes the trials; another one with each resumption
     """
 
     id: str
@@ -48,6 +50,7 @@ class Evaluation:
     done: int = 0
     passed: int = 0
     dollars: float = 0.0
+    writer: str = ""
     version: int = field(default=0, compare=False)
 
 
@@ -63,7 +66,10 @@ class Evaluations:
     def create(self, owner: str, name: str, plan: Plan) -> Evaluation:
         """Store a new evaluation, as running."""
         at = self._clock()
-        made = Evaluation(keys.time_ordered_id(), owner, name, EvaluationState.RUNNING, at, at, len(plan.trials))
+        made = Evaluation(
+            *(keys.time_ordered_id(), owner, name, EvaluationState.RUNNING, at, at, len(plan.trials)),
+            writer=keys.new_id(),
+        )
         self._large.put(Item(keys.plan(made.id), {"plan": _plans().dump_json(plan).decode()}))
         return self.save(made)
 
@@ -71,7 +77,15 @@ class Evaluations:
         """Store how far it has come. Raises `VersionConflict` where it was deleted, or somebody else has gone on with it."""
         saved = replace(evaluation, updated_at=self._clock())
         data: dict[str, Json] = _heads().dump_python(saved, mode="json", exclude={"id", "owner", "version"})
-        item = self._table.put(Item(keys.evaluation(saved.owner, saved.id), data), evaluation.version)
+        head = Item(keys.evaluation(saved.owner, saved.id), data)
+        try:
+            item = self._table.put(head, evaluation.version)
+        except VersionConflict:
+            # Where the answer to an earlier save got lost, the conflict is with ourselves, and no reason to stop.
+            stored = self._table.get(head.key)
+            if not (stored and evaluation.writer and stored.data.get("writer") == evaluation.writer):
+                raise
+            item = self._table.put(head, stored.version)
         return replace(saved, version=item.version)
 
     def get(self, owner: str, evaluation_id: str) -> Evaluation | None:

@@ -22,7 +22,7 @@ from codecoach.errors import StoreError, VersionConflict
 from codecoach.store import keys
 from codecoach.store.changing import again
 from codecoach.store.migrations import STEPS, Step
-from codecoach.store.port import Item, Table
+from codecoach.store.port import Item, Json, Table
 
 OLDEST: Final = 1
 NEWEST: Final = STEPS[-1].to
@@ -57,8 +57,8 @@ def read(table: Table) -> Layout:
 
 def write(table: Table, layout: Layout) -> None:
     """Store how a table stands, over what `read` gave. Raises `VersionConflict`."""
-    data = {"number": layout.number, "restoring": layout.restoring}
-    table.put(Item(keys.LAYOUT, {**data}), expected_version=layout.version)
+    data: dict[str, Json] = {"number": layout.number, "restoring": layout.restoring}
+    table.put(Item(keys.LAYOUT, data), expected_version=layout.version)
 
 
 def is_empty(table: Table) -> bool:

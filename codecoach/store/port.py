@@ -1,6 +1,6 @@
 """The Table port: one table of items, found by partition and sort key."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, Union
 
@@ -98,7 +98,7 @@ class Table(Protocol):
         """All of the operations (at most 100, on different keys) or none. Raises `VersionConflict`, `ItemRefused`."""
         ...
 
-    def scan(self) -> Iterator[Item]:
+    def scan(self) -> Generator[Item, None, None]:
         """Every item of the table, partition by partition in no order, a page at a time; within one, in sort order.
 
         For whoever needs all of it, such as a backup: no page does. SQLite tells what there was at one moment. DynamoDB

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 
 from pydantic import TypeAdapter
 
+from codecoach.errors import VersionConflict
 from codecoach.i18n import Notice
 from codecoach.store import keys
 from codecoach.store.large import LargeItems
@@ -157,12 +158,23 @@ class Programs:
         saved = replace(program, updated_at=datetime.now(UTC), version=program.version + 1)
         body = _PROGRAM.dump_python(saved, mode="json", exclude={"id", "version"})
         entry = {name: body[name] for name in ("name", "language", "updated_at")}
-        self._table.transact(
-            [
-                Put(Item(keys.program_body(saved.id), body), expected_version=program.version),
-                Put(Item(keys.program(saved.owner, saved.id), entry)),
-            ]
-        )
+        try:
+            self._table.transact(
+                [
+                    Put(Item(keys.program_body(saved.id), body), expected_version=program.version),
+                    Put(Item(keys.program(saved.owner, saved.id), entry)),
+                ]
+            )
+        except VersionConflict:
+            # The answer to an earlier try may have got lost: then what is stored is what is to be.
+            stored = self.get(program.owner, program.id)
+            if (
+                stored is None
+                or stored.version != saved.version
+                or replace(stored, updated_at=saved.updated_at) != saved
+            ):
+                raise
+            return stored
         return saved
 
     def list(self, owner: str, limit: int = 50) -> tuple[ProgramEntry, ...]:

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeAlias
@@ -112,7 +112,7 @@ class SqliteTable:
                 else:
                     self._delete(connection, operation)
 
-    def scan(self) -> Iterator[Item]:
+    def scan(self) -> Generator[Item, None, None]:
         # One statement, one read transaction: it goes on seeing the table as it was, whatever is written meanwhile.
         with self._reading() as connection, closing(connection.cursor()) as cursor:
             yield from map(_item, cursor.execute(f"{_READ} ORDER BY partition, sort", (self._clock(),)))

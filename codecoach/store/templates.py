@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from codecoach.errors import InputRefused
+from codecoach.errors import InputRefused, VersionConflict
 from codecoach.lab import sheet as sheets
 from codecoach.lab.sheet import Sheet
 from codecoach.store import keys
@@ -79,9 +79,13 @@ class Templates:
             raise InputRefused("template_name", longest=NAME_CHARS)
         template = dataclasses.replace(template, id=template.id or keys.new_id(), name=name, updated_at=self._clock())
         data = _from_template(template)
-        number = self._large.put(Item(keys.template(template.owner, template.id), data), template.version).version
-        self._large.put(Item(keys.template_version(template.owner, template.id, number), data))
-        return dataclasses.replace(template, version=number)
+        try:
+            number = self._large.put(Item(keys.template(template.owner, template.id), data), template.version).version
+        except VersionConflict:
+            number = self._saved_after_all(template)
+        saved = dataclasses.replace(template, version=number)
+        self._keep_version(saved)
+        return saved
 
     def get(self, owner: str, template_id: str) -> Template | None:
         """The template, if it is this owner's."""
@@ -107,11 +111,11 @@ class Templates:
 
     def rename(self, owner: str, template_id: str, name: str) -> Template:
         """Give a template another name. Raises `InputRefused` where it is gone, else as `save`."""
-        return self.save(dataclasses.replace(self._known(owner, template_id), name=name))
+        return self._change(owner, template_id, name=" ".join(name.split()))
 
     def set_copilot(self, owner: str, template_id: str, copilot: bool) -> Template:
         """Put a template among its owner's assistants, or take it away. Raises as `rename`."""
-        return self.save(dataclasses.replace(self._known(owner, template_id), copilot=copilot))
+        return self._change(owner, template_id, copilot=copilot)
 
     def duplicate(self, owner: str, template_id: str, name: str) -> Template:
         """A new template with the same sheet. Raises as `rename`."""
@@ -134,6 +138,28 @@ class Templates:
         """Keep what stands on the owner's bench; the last one who does counts."""
         data: dict[str, Json] = {"sheet": _text(draft.sheet), "template_id": draft.template_id}
         self._large.put(Item(keys.lab_draft(owner), data))
+
+    def _change(self, owner: str, template_id: str, **changes: object) -> Template:
+        template = self._known(owner, template_id)
+        changed = dataclasses.replace(template, **changes)  # type: ignore[arg-type]
+        if changed != template:
+            return self.save(changed)
+        # It is so already, for which another version would say nothing; but maybe an earlier try ended half-way.
+        self._keep_version(template)
+        return template
+
+    def _keep_version(self, template: Template) -> None:
+        key = keys.template_version(template.owner, template.id, template.version)
+        self._large.put(Item(key, _from_template(template)))
+
+    def _saved_after_all(self, template: Template) -> int:
+        """The version of what is stored where that is just what is to be: the answer to an earlier try got lost."""
+        stored = self.get(template.owner, template.id)
+        if stored is None or stored.version != template.version + 1:
+            raise VersionConflict
+        if (stored.name, stored.sheet, stored.copilot) != (template.name, template.sheet, template.copilot):
+            raise VersionConflict
+        return stored.version
 
     def _known(self, owner: str, template_id: str) -> Template:
         template = self.get(owner, template_id)

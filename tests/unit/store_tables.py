@@ -1,7 +1,9 @@
 """Tables for the tests of the stores: one that counts what is read and written and may die, one at which others are at work."""
 
 from collections.abc import Callable, Iterator, Sequence
+from enum import StrEnum
 
+from codecoach.errors import ItemRefused, StoreUnavailable
 from codecoach.store.port import Delete, Item, Key, Page, Put, Table
 
 
@@ -92,3 +94,37 @@ class Meanwhile(WatchedTable):
         super()._call()
         if self.calls == self._at_call:
             self._what()
+
+
+class Fault(StrEnum):
+    """What happens at one call of a table, as its adapters tell it."""
+
+    BEFORE = "throttled, cut off, locked or full: nothing was done"
+    AFTER = "timed out after it was done"
+    REFUSED = "an item over 400 KB"
+
+
+class FaultyTable:
+    """A real table that fails at its n-th call, the first being 1; `at_call` 0: never, it only counts."""
+
+    def __init__(self, table: Table, at_call: int = 0, fault: Fault = Fault.BEFORE) -> None:
+        self.calls = 0
+        self.struck = False
+        self._table, self._at_call, self._fault = table, at_call, fault
+
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        return lambda *args, **options: self._call(name, *args, **options)
+
+    def _call(self, name: str, *args: object, **options: object) -> object:
+        self.calls += 1
+        writes = name in ("put", "transact", "restore")
+        hit = self.calls == self._at_call and (writes or self._fault is not Fault.REFUSED)
+        self.struck = self.struck or hit
+        if hit and self._fault is Fault.REFUSED:
+            raise ItemRefused(detail="410000 bytes, allowed are 400000")
+        if hit and self._fault is Fault.BEFORE:
+            raise StoreUnavailable(detail="fault")
+        done = getattr(self._table, name)(*args, **options)
+        if hit:
+            raise StoreUnavailable(detail="time-out")
+        return done
