@@ -17,6 +17,7 @@ templates.draw_list(bench)
 mode = modes.draw()
 with notices.guard():
     templates.draw_bar(bench)
+    templates.draw_conflicts(bench)
 acting.show_problem()
 
 if mode == "prompt":

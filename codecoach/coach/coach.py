@@ -9,7 +9,7 @@ from codecoach.coach.copilots import Copilots, Voice
 from codecoach.coach.generation import Generation, Generations
 from codecoach.coach.history import Limits
 from codecoach.coach.titles import title
-from codecoach.errors import InputRefused
+from codecoach.errors import InputRefused, VersionConflict
 from codecoach.models.port import ModelRequest
 from codecoach.settings import Settings
 from codecoach.store.conversations import Conversations
@@ -36,6 +36,8 @@ class Coach:
 
     All of them raise `InputRefused` (nothing was said; a reply is being written already; the conversation is gone),
     `ModelInputTooLong` (before anything is stored) and `StoreError`. What goes wrong at the model is found in the reply.
+    What replaces or deletes messages raises `VersionConflict` where they are others than those that the user saw, in `seen`:
+    the message as it was drawn, and the last one of the thread.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Coach:
     def resume(self, conversation: Conversation, message: Message, model_id: str) -> Generation:
         """Go on with an unfinished reply, in the same message."""
         thread = self._thread(conversation, message.id, model_id)
+        _must_be_as_seen(thread, message, message.id)
         voice = self._voice(conversation, thread.before)
         room = history.without(self._limits(model_id), voice.turns)
         request = voice.speaking(history.continuation(model_id, voice.system, thread.before, message, room))
@@ -67,9 +70,13 @@ class Coach:
         self._to_top(conversation)
         return self._generations.start(conversation.id, request, replace(message, model_id=model_id))
 
-    def retry(self, conversation: Conversation, message: Message, model_id: str) -> Generation:
+    def retry(
+        self, conversation: Conversation, message: Message, model_id: str, seen: tuple[Message, str] | None = None
+    ) -> Generation:
         """Write a reply again, after a failure or because another one is wanted. It and all later messages go."""
         thread = self._thread(conversation, message.id, model_id)
+        if seen:
+            _must_be_as_seen(thread, *seen)
         request = self._question(conversation, thread.before, model_id)
         self._to_top(conversation)
         generation = self._reply(conversation, request, thread.last_id)
@@ -77,9 +84,18 @@ class Coach:
             self._conversations.delete_message(conversation.id, old.id)
         return generation
 
-    def resend(self, conversation: Conversation, message_id: str, text: str, model_id: str) -> Generation:
+    def resend(
+        self,
+        conversation: Conversation,
+        message_id: str,
+        text: str,
+        model_id: str,
+        seen: tuple[Message, str] | None = None,
+    ) -> Generation:
         """Replace a message of the user's and have it answered. All later messages go once the new text is stored."""
         thread = self._thread(conversation, message_id, model_id)
+        if seen:
+            _must_be_as_seen(thread, *seen)
         said = self._said(text, message_id)
         request = self._question(conversation, (*thread.before, said), model_id)
         self._conversations.save(conversation.id, said)
@@ -141,3 +157,16 @@ class Coach:
 
     def _limits(self, model_id: str) -> Limits:
         return history.limits(model_id, self._settings.local_context_tokens)
+
+
+def _must_be_as_seen(thread: _Thread, message: Message, last_id: str) -> None:
+    """Raises `VersionConflict` where another window has changed, deleted or added something that would be lost unseen."""
+    stored = thread.rest[0] if thread.rest else None
+    if stored is None or stored.id != message.id:
+        raise VersionConflict("message_changed")
+    # Of a reply the end may not have been saved; where another window goes on with it, the store knows more.
+    is_reply = message.role is Role.ASSISTANT
+    if not (message.text.startswith(stored.text) if is_reply else stored.text == message.text):
+        raise VersionConflict("message_changed")
+    if thread.last_id != last_id:
+        raise VersionConflict("conversation_went_on")

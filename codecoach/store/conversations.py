@@ -79,9 +79,18 @@ class Conversations:
         page = self._table.query(keys.user(owner), keys.RECENT, limit=limit, after=after, newest_first=True)
         return ConversationPage(tuple(to_conversation(item.data) for item in page.items), page.next)
 
-    def rename(self, owner: str, conversation_id: str, title: str) -> None:
-        """Give a conversation another title; its place in the list stays. Raises `InputRefused` where it is gone."""
-        self._change(owner, conversation_id, lambda old: dataclasses.replace(old, title=title))
+    def rename(self, owner: str, conversation_id: str, title: str, was: str | None = None) -> None:
+        """Give a conversation another title; its place in the list stays.
+
+        Raises `InputRefused` where it is gone, or has neither the title that it `was` seen with nor the new one.
+        """
+
+        def how(old: Conversation) -> Conversation:
+            if was is not None and old.title not in (was, title):
+                raise InputRefused("renamed_elsewhere", name=old.title)
+            return dataclasses.replace(old, title=title)
+
+        self._change(owner, conversation_id, how)
 
     def set_assistant(self, owner: str, conversation_id: str, assistant_id: str) -> None:
         """Let another assistant answer from now on. Raises `InputRefused` where it is gone."""

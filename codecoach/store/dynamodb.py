@@ -226,7 +226,9 @@ def _take_whole_answers_only(client: "DynamoDBClient") -> None:
 
     boto3 takes half an answer for one that says nothing: an item that is there would be missing, a query would end early.
     """
-    client.meta.events.register("needs-retry.dynamodb", _repeat_where_cut, unique_id="codecoach-whole-answers")
+    # This event's handlers answer, whatever its type says.
+    repeat = cast(Callable[..., None], _repeat_where_cut)
+    client.meta.events.register("needs-retry.dynamodb", repeat, unique_id="codecoach-whole-answers")
 
 
 def _repeat_where_cut(response: "tuple[AWSResponse, object] | None", attempts: int, **_more: object) -> float | None:
@@ -235,12 +237,12 @@ def _repeat_where_cut(response: "tuple[AWSResponse, object] | None", attempts: i
     if answer is None:  # none came at all, which boto3 knows
         return None
     content, headers = answer.content, answer.headers
-    whole = int(headers.get("Content-Length", len(content))) == len(content)
-    if whole and int(headers.get("x-amz-crc32", crc32(content))) == crc32(content):
+    length = int(headers.get("Content-Length", len(content)))
+    if length == len(content) and int(headers.get("x-amz-crc32", crc32(content))) == crc32(content):
         return None
     if attempts < CUT_ANSWERS:
-        return 0.01 * 2**attempts
-    raise IncompleteReadError(actual_bytes=len(content), expected_bytes=headers.get("Content-Length"))
+        return float(0.01 * 2**attempts)
+    raise IncompleteReadError(actual_bytes=len(content), expected_bytes=length)
 
 
 def _write(call: Callable[[], T]) -> T:

@@ -55,10 +55,14 @@ class Draft:
     """What stands on the bench.
 
     template_id  the template it was loaded from or saved as; empty where there is none
+    window       which browser session put it there
+    version      0 until it was kept
     """
 
     sheet: Sheet
     template_id: str = ""
+    window: str = field(default="", compare=False)
+    version: int = field(default=0, compare=False)
 
 
 class Templates:
@@ -109,13 +113,16 @@ class Templates:
         found[newest.version] = TemplateVersion(newest.version, newest.name, newest.sheet, newest.updated_at)
         return tuple(found[number] for number in sorted(found, reverse=True))
 
-    def rename(self, owner: str, template_id: str, name: str) -> Template:
-        """Give a template another name. Raises `InputRefused` where it is gone, else as `save`."""
-        return self._change(owner, template_id, name=" ".join(name.split()))
+    def rename(self, owner: str, template_id: str, name: str, version: int | None = None) -> Template:
+        """Give a template another name. Raises `InputRefused` where it is gone, else as `save`.
 
-    def set_copilot(self, owner: str, template_id: str, copilot: bool) -> Template:
+        `version` is the one that the user saw: `VersionConflict` where it is another one by now.
+        """
+        return self._change(owner, template_id, version, name=" ".join(name.split()))
+
+    def set_copilot(self, owner: str, template_id: str, copilot: bool, version: int | None = None) -> Template:
         """Put a template among its owner's assistants, or take it away. Raises as `rename`."""
-        return self._change(owner, template_id, copilot=copilot)
+        return self._change(owner, template_id, version, copilot=copilot)
 
     def duplicate(self, owner: str, template_id: str, name: str) -> Template:
         """A new template with the same sheet. Raises as `rename`."""
@@ -132,15 +139,26 @@ class Templates:
         item = self._large.get(keys.lab_draft(owner))
         if item is None:
             return None
-        return Draft(_sheet(item.data["sheet"]), str(item.data["template_id"]))
+        window = str(item.data.get("window", ""))
+        return Draft(_sheet(item.data["sheet"]), str(item.data["template_id"]), window, item.version)
 
-    def keep_draft(self, owner: str, draft: Draft) -> None:
-        """Keep what stands on the owner's bench; the last one who does counts."""
-        data: dict[str, Json] = {"sheet": _text(draft.sheet), "template_id": draft.template_id}
-        self._large.put(Item(keys.lab_draft(owner), data))
+    def keep_draft(self, owner: str, draft: Draft) -> Draft:
+        """Keep what stands on the owner's bench, over the draft's version. Raises `VersionConflict` where another window has
+        put something else there since."""
+        data: dict[str, Json] = {"sheet": _text(draft.sheet), "template_id": draft.template_id, "window": draft.window}
+        try:
+            item = self._large.put(Item(keys.lab_draft(owner), data), draft.version)
+        except VersionConflict:
+            stored = self.draft(owner)
+            if stored is None or (stored != draft and stored.window != draft.window):
+                raise
+            item = self._large.put(Item(keys.lab_draft(owner), data), stored.version)  # ours, whose answer got lost
+        return dataclasses.replace(draft, version=item.version)
 
-    def _change(self, owner: str, template_id: str, **changes: object) -> Template:
+    def _change(self, owner: str, template_id: str, version: int | None, **changes: object) -> Template:
         template = self._known(owner, template_id)
+        if version not in (None, template.version):
+            raise VersionConflict
         changed = dataclasses.replace(template, **changes)  # type: ignore[arg-type]
         if changed != template:
             return self.save(changed)

@@ -20,6 +20,7 @@ PAGE_SIZE: Final = 20  # a message costs 2 ms to draw; earlier ones are a click 
 
 _ASSISTANT: Final = "chat:assistant"
 _EDITING: Final = "chat:editing"
+_BEGUN_WITH: Final = "chat:editing_begun_with"
 _PAGES: Final = "chat:pages"
 _DRAFT: Final = "chat:ask"
 _SIDES: Final = "chat:sides"
@@ -163,31 +164,32 @@ def _draw_users(owner: str, conversation: Conversation, message: Message, is_las
                     help=t("chat.edit"),
                     type="tertiary",
                     on_click=_edit,
-                    args=(message.id,),
+                    args=(message.id, message.text),
                 )
         if is_last and not writing(conversation):  # the app ended between storing it and beginning the reply
-            _button(
-                "chat.answer", f"answer.{message.id}", partial(_resend, owner, conversation, message.id, message.text)
-            )
+            _button("chat.answer", f"answer.{message.id}", partial(_resend, owner, conversation, message, message.text))
 
 
 def _draw_edit(owner: str, conversation: Conversation, message: Message) -> None:
     key = f"text.{message.id}"
     st.text_area(t("chat.edit"), value=message.text, key=key, label_visibility="collapsed", height="content")
     st.caption(t("chat.edit_what"))
+    if message.text != st.session_state.get(_BEGUN_WITH, message.text):
+        st.warning(t("chat.edit_conflict"), icon=":material/call_split:")
+        reply.draw_typed(message.text)
     with st.container(horizontal=True):
         st.button(
             t("chat.send_again"),
             key=f"send.{message.id}",
             type="primary",
             icon=":material/send:",
-            on_click=lambda: attempt_once(_resend, owner, conversation, message.id, st.session_state.get(key, "")),
+            on_click=lambda: attempt_once(_resend, owner, conversation, message, st.session_state.get(key, "")),
         )
         st.button(t("chat.cancel"), key=f"leave.{message.id}", on_click=_edit, args=(None,))
 
 
-def _edit(message_id: str | None) -> None:
-    st.session_state[_EDITING] = message_id
+def _edit(message_id: str | None, text: str = "") -> None:
+    st.session_state[_EDITING], st.session_state[_BEGUN_WITH] = message_id, text
 
 
 def _draw_reply(owner: str, conversation: Conversation, message: Message, place: Surroundings, is_last: bool) -> None:
@@ -313,11 +315,12 @@ def _ask(owner: str, conversation: Conversation | None, text: str) -> None:
     sidebar.show(begun.id)
 
 
-def _resend(owner: str, conversation: Conversation, message_id: str, text: str) -> None:
-    reply_id = services().coach.resend(conversation, message_id, text.strip(), models.current(owner)).message_id
+def _resend(owner: str, conversation: Conversation, message: Message, text: str) -> None:
     drawn: list[str] = st.session_state.get(_DRAWN, [])
-    after = drawn[drawn.index(message_id) + 1 :] if message_id in drawn else []
-    _move(message_id, message_id)
+    model_id, seen = models.current(owner), (message, drawn[-1] if drawn else "")
+    reply_id = services().coach.resend(conversation, message.id, text.strip(), model_id, seen).message_id
+    after = drawn[drawn.index(message.id) + 1 :] if message.id in drawn else []
+    _move(message.id, message.id)
     _move(after[0] if after else "", reply_id)
     _edit(None)
 
@@ -328,4 +331,6 @@ def _resume(owner: str, conversation: Conversation, message: Message) -> None:
 
 
 def _retry(owner: str, conversation: Conversation, message: Message) -> None:
-    _move(message.id, services().coach.retry(conversation, message, models.current(owner)).message_id)
+    # A reply is written again where it is the last one that is drawn.
+    generation = services().coach.retry(conversation, message, models.current(owner), (message, message.id))
+    _move(message.id, generation.message_id)

@@ -10,12 +10,15 @@ from typing import Final
 
 import streamlit as st
 
+from codecoach.errors import InputRefused
 from codecoach.ui import narrow, notices
 from codecoach.ui.icon_only import icon_only
 from codecoach.ui.session import t
 
 TITLE_CHARS: Final = 80
 _DIALOG: Final = "list:dialog"
+_OPENED: Final = "list:name_when_opened"
+_SEEN: Final = "list:name_seen_since"
 
 
 # Streamlit centres a button's label; a list reads from the left.
@@ -66,11 +69,16 @@ def _draw_menu(item_id: str) -> None:
             key=f"menu.{item_id}",
         )
     if chosen:
+        _close()
         st.session_state[_DIALOG] = (item_id, chosen)
 
 
-def draw_dialog(item_id: str, title: str, rename: Callable[[str], None], delete: Callable[[], None]) -> bool:
-    """Draw the dialog that was asked for. True where one is open."""
+def draw_dialog(item_id: str, title: str, rename: Callable[[str, str], None], delete: Callable[[], None]) -> bool:
+    """Draw the dialog that was asked for. True where one is open.
+
+    `rename` is given the new name and the one that was seen before; where it raises `InputRefused("renamed_elsewhere")`, the
+    other name is shown, and has been seen when the new one is saved again.
+    """
     asked_id, asked = st.session_state.get(_DIALOG, ("", ""))
     if asked_id != item_id:
         return False
@@ -81,12 +89,23 @@ def draw_dialog(item_id: str, title: str, rename: Callable[[str], None], delete:
     return True
 
 
-def _rename(title: str, rename: Callable[[str], None]) -> None:
+def _rename(title: str, rename: Callable[[str, str], None]) -> None:
+    # As it was called when the dialog was opened, whatever it is called by now.
+    opened = st.session_state.setdefault(_OPENED, title)
+
+    def save(new: str) -> None:
+        try:
+            rename(new, st.session_state.get(_SEEN, opened))
+        except InputRefused as error:
+            if error.key == "renamed_elsewhere":
+                st.session_state[_SEEN] = error.values["name"]
+            raise
+
     # Cut only when it is saved: where the field has a limit, a longer text cannot even be pasted.
     with st.form("list:rename", border=False):
-        new = st.text_input(t("list.title"), value=title)
+        new = st.text_input(t("list.title"), value=opened)
         if st.form_submit_button(t("list.save"), type="primary") and new and new.strip():
-            _do(lambda: rename(new.strip()[:TITLE_CHARS]))
+            _do(lambda: save(new.strip()[:TITLE_CHARS]))
 
 
 def _delete(title: str, delete: Callable[[], None]) -> None:
@@ -107,4 +126,5 @@ def _do(action: Callable[[], None]) -> None:
 
 
 def _close() -> None:
-    st.session_state.pop(_DIALOG, None)
+    for key in (_DIALOG, _OPENED, _SEEN):
+        st.session_state.pop(key, None)

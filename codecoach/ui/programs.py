@@ -139,7 +139,7 @@ def draw_list(owner: str, current: Program | None) -> None:
 def draw_dialog(owner: str, current: Program | None) -> bool:
     """Draw the dialog that was asked for. True where one is open."""
 
-    def rename(name: str) -> None:
+    def rename(name: str, _was: str) -> None:  # its version tells whether it was changed elsewhere
         services().programs.save(replace(program, name=name))
 
     def delete() -> None:

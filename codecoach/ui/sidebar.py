@@ -98,8 +98,10 @@ def _found(owner: str, words: str) -> tuple[Conversation, ...]:
 def draw_dialog(owner: str, current: Conversation | None) -> bool:
     """Draw the dialog that was asked for. True where one is open."""
 
-    def rename(title: str) -> None:
-        services().conversations.rename(owner, conversation.id, title)
+    def rename(title: str, was: str) -> None:
+        # What stands for a title is none.
+        seen = conversation.title if was == title_of(conversation) else was
+        services().conversations.rename(owner, conversation.id, title, seen)
         st.session_state.pop(_FOUND, None)
 
     def delete() -> None:

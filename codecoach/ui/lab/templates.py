@@ -1,7 +1,7 @@
 """The user's templates: the list in the sidebar, saving, versions, exchange, and becoming a copilot."""
 
 import json
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Final, Literal
 
 import streamlit as st
@@ -92,8 +92,8 @@ def draw_dialog(bench: Workbench) -> bool:
     if template is None:
         return False
 
-    def rename(name: str) -> None:
-        bench.saved_as(services().templates.rename(bench.owner, template.id, name))
+    def rename(name: str, _was: str) -> None:
+        bench.renew(lambda: services().templates.rename(bench.owner, template.id, name, template.version))
 
     def delete() -> None:
         services().templates.delete(bench.owner, template.id)
@@ -130,7 +130,7 @@ def draw_bar(bench: Workbench) -> None:
                 icon=":material/save:",
                 disabled=not bench.savable,
                 on_click=act,
-                args=(bench, _save, bench),
+                args=(bench, bench.save),
             )
         with st.popover(t("lab.save_as"), icon=":material/save_as:", key=f"lab:save_as.{bench.revision}"):
             _draw_save_as(bench)
@@ -138,9 +138,22 @@ def draw_bar(bench: Workbench) -> None:
             _draw_more(bench)
 
 
-def _save(bench: Workbench) -> None:
-    if bench.template:
-        bench.saved_as(services().templates.save(replace(bench.template, sheet=bench.sheet)))
+def draw_conflicts(bench: Workbench) -> None:
+    """Draw the choice between what is here and what another window saved, or put on the bench, where there are both."""
+    if bench.theirs:
+        number = bench.theirs.version
+        _draw_conflict(bench, t("lab.conflict", number=number), "template", bench.take_theirs, bench.keep_mine)
+    if bench.elsewhere:
+        _draw_conflict(bench, t("lab.draft_conflict"), "draft", bench.take_their_draft, bench.keep_my_draft)
+
+
+def _draw_conflict(
+    bench: Workbench, words: str, what: str, take_theirs: Callable[[], None], keep_mine: Callable[[], None]
+) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.warning(words, icon=":material/call_split:")
+        st.button(t("editor.take_theirs"), key=f"lab:theirs.{what}", on_click=act, args=(bench, take_theirs))
+        st.button(t("editor.keep_mine"), key=f"lab:mine.{what}", on_click=act, args=(bench, keep_mine))
 
 
 def _draw_save_as(bench: Workbench) -> None:
@@ -197,7 +210,8 @@ def _draw_more(bench: Workbench) -> None:
 def _set_copilot(bench: Workbench) -> None:
     template = bench.template
     if template:
-        bench.saved_as(services().templates.set_copilot(bench.owner, template.id, not template.copilot))
+        chosen = not template.copilot
+        bench.renew(lambda: services().templates.set_copilot(bench.owner, template.id, chosen, template.version))
 
 
 def _duplicate(bench: Workbench) -> None:

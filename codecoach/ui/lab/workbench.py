@@ -6,12 +6,14 @@ elsewhere than the widgets: they are then drawn anew with it.
 """
 
 import re
+import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 import streamlit as st
 
+from codecoach.errors import InputRefused, VersionConflict
 from codecoach.lab.sheet import Example, Parameters, Sheet
 from codecoach.models import payloads
 from codecoach.store.templates import Draft, Template
@@ -36,6 +38,9 @@ class Workbench:
     template  what it was loaded from or saved as, as this session last saw it; None for a sheet without a name
     unsaved   True while the store's draft is older than this
     before    what stood here unsaved when something else was put in its place; None where nothing did
+    theirs    the template as another window saved it since; saving waits for a choice between the two
+    draft     as it was kept last; `elsewhere` is True while another window has put something else there, which stays until
+              a choice is made
     view      what of prompt and answer is looked at; `view_turn` grows when something else than its widget changes it: what the
               browser sent before it knew of that must not change it back
     """
@@ -46,6 +51,9 @@ class Workbench:
     revision: int = 0
     unsaved: bool = False
     before: tuple[Sheet, Template | None] | None = None
+    theirs: Template | None = None
+    draft: Draft = field(default_factory=lambda: Draft(Sheet(), window=secrets.token_hex(8)))
+    elsewhere: bool = False
     view: View = "rendered"
     view_turn: int = 0
 
@@ -88,7 +96,7 @@ class Workbench:
 
     def put(self, sheet: Sheet, template: Template | None) -> None:
         """Put another sheet on the bench."""
-        self.sheet, self.template = sheet, template
+        self.sheet, self.template, self.theirs = sheet, template, None
         self.revision += 1
         self._keep()
 
@@ -112,6 +120,46 @@ class Workbench:
     def saved_as(self, template: Template) -> None:
         """Note that the sheet is this template now."""
         self.template = template
+        self._keep()
+
+    def save(self, **changes: object) -> None:
+        """Save the sheet as a new version of its template; where another window was quicker, `theirs` is that."""
+        if self.template:
+            template = self.template
+            self.renew(lambda: services().templates.save(replace(template, sheet=self.sheet, **changes)))  # type: ignore[arg-type]
+
+    def renew(self, change: Callable[[], Template]) -> None:
+        """Change the template in the store, and know it as it is then; where another window was quicker, know `theirs`."""
+        try:
+            self.saved_as(change())
+        except VersionConflict:
+            self.theirs = services().templates.get(self.owner, self.template.id) if self.template else None
+            if self.theirs is None:  # deleted there; the sheet stays, without a name
+                self.put(self.sheet, None)
+                raise InputRefused("no_such_template") from None
+
+    def take_theirs(self) -> None:
+        """Put on the bench what another window saved; ours can be put back."""
+        if self.theirs:
+            self.exchange(self.theirs.sheet, self.theirs)
+
+    def keep_mine(self) -> None:
+        """Save ours as the newest version; theirs is the one before."""
+        if self.theirs:
+            self.template, self.theirs = self.theirs, None
+            self.save()
+
+    def take_their_draft(self) -> None:
+        """Put on the bench what another window put there; ours can be put back."""
+        stored = services().templates.draft(self.owner)
+        if stored:
+            self.draft, self.elsewhere = replace(self.draft, version=stored.version), False
+            self.exchange(stored.sheet, _template_of(self.owner, stored))
+
+    def keep_my_draft(self) -> None:
+        """Have ours stand on the bench in place of theirs."""
+        stored = services().templates.draft(self.owner)
+        self.draft, self.elsewhere = replace(self.draft, version=stored.version if stored else 0), False
         self._keep()
 
     def _format(self, model_id: str) -> str:
@@ -142,8 +190,16 @@ class Workbench:
 
     def _keep(self) -> None:
         self.unsaved = True
-        services().templates.keep_draft(self.owner, Draft(self.sheet, self.template.id if self.template else ""))
-        self.unsaved = False
+        if self.elsewhere:
+            return
+        template_id = self.template.id if self.template else ""
+        try:
+            draft = replace(self.draft, sheet=self.sheet, template_id=template_id)
+            self.draft = services().templates.keep_draft(self.owner, draft)
+        except VersionConflict:
+            self.elsewhere = True
+        else:
+            self.unsaved = False
 
 
 def sequences_of(lines: str) -> tuple[str, ...]:
@@ -186,5 +242,9 @@ def _left(owner: str) -> Workbench:
     draft = services().templates.draft(owner)
     if draft is None:
         return Workbench(owner, replace(examples.first(language()), model_id=models.current(owner), format=""))
-    template = services().templates.get(owner, draft.template_id) if draft.template_id else None
-    return Workbench(owner, draft.sheet, template)
+    known = replace(draft, window=secrets.token_hex(8))
+    return Workbench(owner, draft.sheet, _template_of(owner, draft), draft=known)
+
+
+def _template_of(owner: str, draft: Draft) -> Template | None:
+    return services().templates.get(owner, draft.template_id) if draft.template_id else None
