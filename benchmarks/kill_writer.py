@@ -32,7 +32,7 @@ from codecoach.lab.cases import Cases
 from codecoach.lab.evaluation import Outcome, Plan, Variant
 from codecoach.lab.sheet import Sheet
 from codecoach.models.port import ModelRequest, TextDelta, Turn
-from codecoach.store import dynamodb, keys
+from codecoach.store import dynamodb, dynamodb_table, keys
 from codecoach.store.accounts import Accounts
 from codecoach.store.case_sets import CaseSet, CaseSets
 from codecoach.store.conversations import Conversations
@@ -60,7 +60,7 @@ def open_table(store: str) -> Table:
     if not store.startswith("http"):
         return SqliteTable(Path(store))
     client = dynamodb.client("us-east-1", store)
-    dynamodb.ensure(client, TABLE)
+    dynamodb_table.ensure(client, TABLE)
     return dynamodb.DynamoTable(client, TABLE)
 
 

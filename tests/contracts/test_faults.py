@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 import pytest
 
 from codecoach.errors import StoreError, StoreUnavailable, VersionConflict
-from codecoach.store import dynamodb, sqlite
+from codecoach.store import dynamodb, dynamodb_table, sqlite
 from codecoach.store.dynamodb import DynamoTable
 from codecoach.store.port import Item, Key
 from codecoach.store.sqlite import SqliteTable
@@ -43,7 +43,7 @@ def names(moto_url):
 
     def new() -> str:
         made.append(f"t-{uuid.uuid4()}")
-        dynamodb.ensure(client, made[-1])
+        dynamodb_table.ensure(client, made[-1])
         return made[-1]
 
     yield new
