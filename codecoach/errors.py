@@ -24,6 +24,7 @@
     ├── AwsRefused              a program gets no access to the AWS of the configured role
     └── StoreError
         ├── VersionConflict     somebody else changed the item meanwhile
+        ├── NotYours            what would be changed belongs to somebody else, or is gone
         ├── ItemRefused         the store cannot keep this item (too large, malformed)
         └── StoreUnavailable    the store does not answer
 
@@ -151,6 +152,10 @@ class StoreError(CodeCoachError):
 
 class VersionConflict(StoreError):
     key = "version_conflict"
+
+
+class NotYours(StoreError):
+    key = "not_yours"
 
 
 class ItemRefused(StoreError):

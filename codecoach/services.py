@@ -40,6 +40,7 @@ from codecoach.store.evaluations import Evaluations
 from codecoach.store.failures import Failures
 from codecoach.store.invitations import Invitations
 from codecoach.store.last_sign_ins import LastSignIns
+from codecoach.store.owned import OwnedTable
 from codecoach.store.port import Table
 from codecoach.store.preferences import Preferences
 from codecoach.store.programs import Programs
@@ -99,8 +100,8 @@ class Services:
         if self.settings.backend is Backend.AWS or self.settings.dynamodb_endpoint_url:
             client = dynamodb.client(self.settings.region, self.settings.dynamodb_endpoint_url or None)
             dynamodb_table.ensure(client, self.settings.table)
-            return dynamodb.DynamoTable(client, self.settings.table)
-        return SqliteTable(self.settings.data_dir / DATABASE)
+            return OwnedTable(dynamodb.DynamoTable(client, self.settings.table))
+        return OwnedTable(SqliteTable(self.settings.data_dir / DATABASE))
 
     @part
     def accounts(self) -> Accounts:

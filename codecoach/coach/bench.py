@@ -15,7 +15,7 @@ from codecoach.coach.generation import Generation, Generations
 from codecoach.errors import InputRefused
 from codecoach.models.laboratory import LaboratoryReply, Trace
 from codecoach.models.payloads import Payload
-from codecoach.store import keys
+from codecoach.store import keys, owned
 from codecoach.store.conversations import Conversations
 
 # All places that a bench has: the prompt's own, and the columns in which models are compared.
@@ -23,7 +23,8 @@ PLACES: Final = ("prompt", *(f"column-{index}" for index in range(4)))
 # Calls that a process remembers.
 REMEMBERED: Final = 500
 
-_sent: "OrderedDict[str, LaboratoryReply]" = OrderedDict()
+# By message: who has sent it, and the reply.
+_sent: "OrderedDict[str, tuple[str | None, LaboratoryReply]]" = OrderedDict()
 _sending = threading.Lock()
 
 
@@ -68,7 +69,7 @@ class Bench:
         )
         reply = self._laboratory.submit(payload)
         with _sending:
-            _sent[message.id] = reply
+            _sent[message.id] = (owned.acting(), reply)
             while len(_sent) > REMEMBERED:
                 _sent.popitem(last=False)
         generation = self._generations.follow(thread, reply, message)
@@ -82,10 +83,10 @@ class Bench:
         return found[-1] if found else None
 
     def sent(self, message: Message) -> Sent | None:
-        """The call behind an answer, if this process made it."""
+        """The call behind an answer, if this process made it, and not for another user."""
         with _sending:
-            reply = _sent.get(message.id)
-        return Sent(reply.payload, reply.trace) if reply else None
+            owner, reply = _sent.get(message.id, (None, None))
+        return Sent(reply.payload, reply.trace) if reply and owned.may_see(owner) else None
 
     def stop(self, owner: str, place: str) -> None:
         """Stop the answer in a place and keep what has come."""

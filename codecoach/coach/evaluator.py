@@ -12,6 +12,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Iterable
+from contextvars import copy_context
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -22,7 +23,7 @@ from codecoach.coach.trials import Trials, most_dollars
 from codecoach.errors import InputRefused, StoreError, VersionConflict
 from codecoach.lab.evaluation import MAX_TRIALS, EvaluationState, Outcome, Plan
 from codecoach.models import payloads
-from codecoach.store import keys
+from codecoach.store import keys, owned
 from codecoach.store.evaluations import Evaluation, Evaluations
 
 # Trials at the same time: as much as an account's quotas bear, without hurry.
@@ -50,12 +51,14 @@ class Keeps(Protocol):
 class EvaluationJob:
     """An evaluation being made. Pages hold it as long as they like; it ends without them.
 
+    owner    who has begun it or goes on with it; None: nobody who is signed in
     version  grows with every change
     unsaved  why what came last could not be stored, or None; it is tried again
     """
 
     def __init__(self, trials: Trials, store: Keeps, head: Evaluation, plan: Plan, outcomes: Iterable[Outcome]) -> None:
         self.plan = plan
+        self.owner = owned.acting()
         self.version = 0
         self.unsaved: StoreError | None = None
         self._trials = trials
@@ -131,7 +134,10 @@ class EvaluationJob:
 
     def work(self) -> None:
         """Make the trials, to the end."""
-        workers = [threading.Thread(target=self._make, name=f"trial-{self.id}", daemon=True) for _ in range(AT_ONCE)]
+        workers = [
+            threading.Thread(target=copy_context().run, args=(self._make,), name=f"trial-{self.id}", daemon=True)
+            for _ in range(AT_ONCE)
+        ]
         for worker in workers:
             worker.start()
         while alive := [worker for worker in workers if worker.is_alive()]:
@@ -260,9 +266,10 @@ class Evaluator:
         )
 
     def find(self, evaluation_id: str) -> EvaluationJob | None:
-        """The evaluation, if this process makes it or has lately made it."""
+        """The evaluation, if this process makes it or has lately made it, and it is not another user's."""
         with _registry:
-            return _jobs.get(evaluation_id)
+            found = _jobs.get(evaluation_id)
+        return found if found and owned.may_see(found.owner) else None
 
     def stop(self, evaluation_id: str) -> None:
         """Stop an evaluation, whichever process makes it; in another process it takes some seconds."""
@@ -283,7 +290,8 @@ class Evaluator:
             ended = [known for known, one in _jobs.items() if one.done]
             for known in ended[: max(0, len(_jobs) - KEPT)]:
                 del _jobs[known]
-        threading.Thread(target=job.work, name=f"evaluation-{head.id}", daemon=True).start()
+        within = copy_context().run  # as the user who has begun it, and under the same reference in the log
+        threading.Thread(target=within, args=(job.work,), name=f"evaluation-{head.id}", daemon=True).start()
         return job
 
 

@@ -3,6 +3,7 @@
 import atexit
 import threading
 import time
+from contextvars import copy_context
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -11,6 +12,7 @@ from codecoach.coach.seam import Seam
 from codecoach.coach.writing import SAVE_S, Generation, MessageStore
 from codecoach.errors import InputRefused
 from codecoach.models.port import Model, ModelRequest, Reply
+from codecoach.store import owned
 
 __all__ = ["Generation", "Generations", "interrupt_all"]
 
@@ -59,13 +61,16 @@ class Generations:
             _forget(generation)
             raise
         for work in (generation.read, lambda: _keep(generation)):
-            threading.Thread(target=work, name=f"reply-{message.id}", daemon=True).start()
+            # Each in surroundings of its own: as the user who asked, and under the same reference in the log.
+            within = copy_context().run
+            threading.Thread(target=within, args=(work,), name=f"reply-{message.id}", daemon=True).start()
         return generation
 
     def find(self, thread_id: str) -> Generation | None:
-        """The reply that this process is writing in the thread, or None."""
+        """The reply that this process is writing in the thread, or None; also None where it is another user's."""
         with _registry:
-            return _running.get(thread_id)
+            found = _running.get(thread_id)
+        return found if found and owned.may_see(found.owner) else None
 
     def stop(self, thread_id: str, message_id: str) -> None:
         """Stop a reply, whichever process writes it; in another process it takes up to 2 s."""

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from contextvars import copy_context
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal, Protocol, cast
@@ -30,7 +31,7 @@ from codecoach.runner.port import (
     StageResult,
     Stream,
 )
-from codecoach.store import keys
+from codecoach.store import keys, owned
 from codecoach.store.programs import ResultFile, RunRecord
 
 LIVE_CHARS = 1024 * 1024
@@ -61,6 +62,7 @@ class Lends(Protocol):
 class RunJob:
     """A run and what it has printed so far. Pages hold it as long as they like; it ends without them.
 
+    owner           who started it; None: nobody who is signed in
     stage           see the drawing above
     queue_position  1 is next; 0 unless queued
     result, error   one of them is set once done
@@ -79,6 +81,7 @@ class RunJob:
         request: RunRequest,
     ) -> None:
         self.thread = thread
+        self.owner = owned.acting()
         self.request = request
         self.started_at = datetime.now(UTC)
         self.stage: Stage = "starting"
@@ -266,8 +269,9 @@ class Runs:
         """Start a run. `session` is the user whose simulated AWS the program reaches, or who must be allowed "my AWS".
 
         The job gets an id that sorts by time, whatever `request.job_id` says, because records are listed by it.
-        Raises `InputRefused` where a run is under way in this thread. What goes wrong later is the job's `error`.
+        Raises `InputRefused` where a run is under way in this thread, `NotYours` where the user is not the one who acts. What goes wrong later is the job's `error`.
         """
+        owned.demand(session)
         wanted = replace(request, job_id=keys.time_ordered_id())
         job = RunJob(self._runner, self._simulated, self._store, self._lends, thread, wanted)
         with _registry:
@@ -276,13 +280,15 @@ class Runs:
                 raise InputRefused("run_running")
             _tidy()
             _jobs[thread] = job
-        threading.Thread(target=job.work, args=(session,), name=f"run-{job.id}", daemon=True).start()
+        within = copy_context().run  # as the user who started it, and under the same reference in the log
+        threading.Thread(target=within, args=(job.work, session), name=f"run-{job.id}", daemon=True).start()
         return job
 
     def find(self, thread: str) -> RunJob | None:
-        """The run under way in a thread, or its last one for a quarter of an hour."""
+        """The run under way in a thread, or its last one for a quarter of an hour; None where it is another user's."""
         with _registry:
-            return _jobs.get(thread)
+            found = _jobs.get(thread)
+        return found if found and owned.may_see(found.owner) else None
 
     def close(self) -> None:
         """Stop all runs and have them recorded."""

@@ -21,6 +21,7 @@ from codecoach.chat.messages import Message, MessageError, MessageState, Usage
 from codecoach.coach.seam import Seam
 from codecoach.errors import CodeCoachError, StreamBroken
 from codecoach.models.port import Finished, Reply, TextDelta, Waiting
+from codecoach.store import owned
 
 # Text that was seen for 2 s must survive a crash, so a save may take half a second.
 SAVE_S = 1.5
@@ -44,7 +45,10 @@ class MessageStore(Protocol):
 
 
 class Generation:
-    """A reply being written. Pages hold it as long as they like; it ends without them."""
+    """A reply being written. Pages hold it as long as they like; it ends without them.
+
+    owner  who has asked for it; None: nobody who is signed in
+    """
 
     def __init__(
         self,
@@ -57,6 +61,7 @@ class Generation:
     ) -> None:
         self.thread_id = thread_id
         self.message_id = message.id
+        self.owner = owned.acting()
         self._store = store
         self._reply = reply
         self._seam = seam

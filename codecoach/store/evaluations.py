@@ -18,9 +18,10 @@ from codecoach.errors import VersionConflict
 from codecoach.lab.cases import Cases
 from codecoach.lab.evaluation import EvaluationState, Outcome, Plan
 from codecoach.store import keys
+from codecoach.store.changing import again
 from codecoach.store.large import LargeItems
 from codecoach.store.paging import everything
-from codecoach.store.port import Delete, Item, Json, Table
+from codecoach.store.port import Delete, Item, Json, Put, Table
 from codecoach.store.purging import Purging
 from codecoach.store.records import now
 
@@ -64,20 +65,32 @@ class Evaluations:
         self._clock = clock
 
     def create(self, owner: str, name: str, plan: Plan) -> Evaluation:
-        """Store a new evaluation, as running."""
+        """Store a new evaluation, as running.
+
+        Its plan comes first, in a thread that is marked to be purged as long as no evaluation is listed that has it: should
+        we die in between, the next deletion of this owner takes it away.
+        """
+        return again(lambda: self._create(owner, name, plan))
+
+    def _create(self, owner: str, name: str, plan: Plan) -> Evaluation:
         at = self._clock()
         made = Evaluation(
             *(keys.time_ordered_id(), owner, name, EvaluationState.RUNNING, at, at, len(plan.trials)),
             writer=keys.new_id(),
+            version=1,
         )
+        marker = self._table.put(Item(keys.purge(owner, made.id), {}), expected_version=0)
         self._large.put(Item(keys.plan(made.id), {"plan": _plans().dump_json(plan).decode()}))
-        return self.save(made)
+        head = Item(keys.evaluation(owner, made.id), _head(made))
+        self._table.transact([Put(head, 0), Delete(marker.key, marker.version)])
+        return made
 
     def save(self, evaluation: Evaluation) -> Evaluation:
         """Store how far it has come. Raises `VersionConflict` where it was deleted, or somebody else has gone on with it."""
+        if evaluation.version < 1:  # only `create` makes new ones, under ids that nobody has had
+            raise VersionConflict
         saved = replace(evaluation, updated_at=self._clock())
-        data: dict[str, Json] = _heads().dump_python(saved, mode="json", exclude={"id", "owner", "version"})
-        head = Item(keys.evaluation(saved.owner, saved.id), data)
+        head = Item(keys.evaluation(saved.owner, saved.id), _head(saved))
         try:
             item = self._table.put(head, evaluation.version)
         except VersionConflict:
@@ -144,6 +157,11 @@ class Evaluations:
         silent = self._clock() - found.updated_at > STALE
         running = found.state is EvaluationState.RUNNING
         return replace(found, state=EvaluationState.INTERRUPTED) if running and silent else found
+
+
+def _head(evaluation: Evaluation) -> dict[str, Json]:
+    data: dict[str, Json] = _heads().dump_python(evaluation, mode="json", exclude={"id", "owner", "version"})
+    return data
 
 
 @cache

@@ -67,6 +67,7 @@ MESSAGE = "message#"
 RUN = "run#"
 RAN = "ran#"
 PART = "part#"
+BENCH = "lab-"
 
 ACCOUNTS = "accounts"
 INVITATIONS = "invitations"
@@ -206,7 +207,7 @@ def explanations(program_id: str) -> str:
 
 def bench(owner: str, place: str) -> str:
     """The id of the thread that holds the answer in one place of a user's bench in the Prompt Lab."""
-    return f"lab-{hashed(owner)}-{place}"
+    return f"{BENCH}{hashed(owner)}-{place}"
 
 
 def block(thread_id: str, message_id: str, number: int) -> str:

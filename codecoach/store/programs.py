@@ -143,7 +143,7 @@ class Programs:
         program = Program(
             _new_id(), owner, name, language, files, conversation_id=conversation_id, message_id=message_id
         )
-        return self.save(program)
+        return self._put(program)
 
     def get(self, owner: str, program_id: str) -> Program | None:
         """The program, if it is the owner's."""
@@ -153,8 +153,13 @@ class Programs:
     def save(self, program: Program) -> Program:
         """Store a program and return it with its new version and time.
 
-        Raises `VersionConflict` where it has been saved elsewhere since it was read, `ItemRefused` as `create`.
+        Raises `VersionConflict` where it has been saved or deleted elsewhere since it was read, `ItemRefused` as `create`.
         """
+        if program.version < 1:  # only `create` makes new ones, under ids that nobody has had
+            raise VersionConflict
+        return self._put(program)
+
+    def _put(self, program: Program) -> Program:
         saved = replace(program, updated_at=datetime.now(UTC), version=program.version + 1)
         body = _PROGRAM.dump_python(saved, mode="json", exclude={"id", "version"})
         entry = {name: body[name] for name in ("name", "language", "updated_at")}

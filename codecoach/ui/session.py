@@ -15,6 +15,7 @@ from codecoach import i18n, settings
 from codecoach.errors import StoreError, StoreUnavailable
 from codecoach.i18n import Language, Notice
 from codecoach.services import Services, build
+from codecoach.store import owned
 from codecoach.store.accounts import Account
 from codecoach.store.preferences import UserPreferences
 from codecoach.store.sign_ins import Ended
@@ -96,8 +97,17 @@ def keep(username: str, **changes: str) -> None:
 def account(active: bool = True) -> Account | None:
     """Who is signed in here, asked in each script run and mostly answered from memory; None where nobody is (any more).
 
+    From here on this script run, or this click, reaches what is theirs alone (`store.owned`).
+
     active  False where it is a timer of the page's that asks, and not its user: that keeps nobody signed in
     """
+    owned.act_as(None)
+    found = _account(active)
+    owned.act_as(found.username if found else owned.NOBODY)
+    return found
+
+
+def _account(active: bool) -> Account | None:
     if _ENDED in st.session_state:  # the cookie a tab connected with stays what it was
         return None
     try:
