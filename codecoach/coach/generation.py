@@ -20,7 +20,8 @@ __all__ = ["Generation", "Generations", "interrupt_all"]
 CLOSE_S = 5.0
 
 # The registry belongs to the module: whoever builds `Generations` anew (a cleared cache, a reload) finds the running ones.
-_running: dict[str, Generation] = {}
+# By (who asked, thread).
+_running: dict[tuple[str | None, str], Generation] = {}
 _registry = threading.Lock()
 
 
@@ -47,10 +48,10 @@ class Generations:
         """As `start`, for a reply that somebody has asked for already."""
         generation = Generation(self._store, thread_id, reply, message, seam, self._save_s)
         with _registry:
-            before = _running.get(thread_id)
+            before = owned.going_on(_running, thread_id)
             if before and not before.done:
                 raise InputRefused("reply_running")
-            _running[thread_id] = generation
+            _running[generation.owner, thread_id] = generation
         if before and before.message_id == message.id:
             before.let_go()
         try:
@@ -69,8 +70,7 @@ class Generations:
     def find(self, thread_id: str) -> Generation | None:
         """The reply that this process is writing in the thread, or None; also None where it is another user's."""
         with _registry:
-            found = _running.get(thread_id)
-        return found if found and owned.may_see(found.owner) else None
+            return owned.going_on(_running, thread_id)
 
     def stop(self, thread_id: str, message_id: str) -> None:
         """Stop a reply, whichever process writes it; in another process it takes up to 2 s."""
@@ -109,8 +109,9 @@ def _keep(generation: Generation) -> None:
 
 def _forget(generation: Generation) -> None:
     with _registry:
-        if _running.get(generation.thread_id) is generation:
-            del _running[generation.thread_id]
+        place = (generation.owner, generation.thread_id)
+        if _running.get(place) is generation:
+            del _running[place]
 
 
 atexit.register(interrupt_all)

@@ -252,7 +252,8 @@ class _Closable(Iterator[RunEvent], Protocol):
 
 
 # The registry belongs to the module: whoever builds `Runs` anew (a cleared cache, a reload) finds the running ones.
-_jobs: dict[str, RunJob] = {}
+# By (who started it, thread).
+_jobs: dict[tuple[str | None, str], RunJob] = {}
 _registry = threading.Lock()
 
 
@@ -275,11 +276,11 @@ class Runs:
         wanted = replace(request, job_id=keys.time_ordered_id())
         job = RunJob(self._runner, self._simulated, self._store, self._lends, thread, wanted)
         with _registry:
-            before = _jobs.get(thread)
+            before = owned.going_on(_jobs, thread)
             if before and not before.done:
                 raise InputRefused("run_running")
             _tidy()
-            _jobs[thread] = job
+            _jobs[job.owner, thread] = job
         within = copy_context().run  # as the user who started it, and under the same reference in the log
         threading.Thread(target=within, args=(job.work, session), name=f"run-{job.id}", daemon=True).start()
         return job
@@ -287,8 +288,7 @@ class Runs:
     def find(self, thread: str) -> RunJob | None:
         """The run under way in a thread, or its last one for a quarter of an hour; None where it is another user's."""
         with _registry:
-            found = _jobs.get(thread)
-        return found if found and owned.may_see(found.owner) else None
+            return owned.going_on(_jobs, thread)
 
     def close(self) -> None:
         """Stop all runs and have them recorded."""
@@ -340,13 +340,13 @@ def stop_all() -> None:
 
 def _tidy() -> None:
     """Forget the finished runs that are old, too many or too large; called under the lock."""
-    ended = ((job.ended_at, thread) for thread, job in _jobs.items() if job.ended_at is not None)
+    ended = [(job.ended_at, place) for place, job in _jobs.items() if job.ended_at is not None]
     oldest_kept = time.monotonic() - FINISHED_KEPT_S
     size_bytes = 0
-    for index, (ended_at, thread) in enumerate(sorted(ended, reverse=True)):
-        size_bytes += _jobs[thread].held_bytes
+    for index, (ended_at, place) in enumerate(sorted(ended, key=lambda one: one[0], reverse=True)):
+        size_bytes += _jobs[place].held_bytes
         if index >= FINISHED_KEPT or ended_at < oldest_kept or size_bytes > FINISHED_KEPT_BYTES:
-            del _jobs[thread]
+            del _jobs[place]
 
 
 atexit.register(stop_all)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from codecoach.chat.messages import Conversation, Message, MessageState
-from codecoach.errors import InputRefused
+from codecoach.errors import InputRefused, ItemRefused
 from codecoach.store import keys
 from codecoach.store.changing import again
 from codecoach.store.large import LargeItems
@@ -51,7 +51,7 @@ class Conversations:
     """The conversations of all users.
 
     Messages belong to a thread: a conversation, or a program of the Editor. Methods that take a thread's id do not ask
-    whose it is: `get` does, and ids cannot be guessed.
+    whose it is: the table does (`store.owned`), and ids cannot be guessed.
     """
 
     def __init__(self, table: Table, clock: Callable[[], datetime] = now) -> None:
@@ -140,8 +140,10 @@ class Conversations:
         """Insert or replace a message, and return it as kept (`updated_at` of a STREAMING one is now).
 
         A crash leaves the old text or the new one, whole. What belongs to a deleted conversation, or is itself deleted
-        while its reply streams, is not kept: it would come back as a ghost.
+        while its reply streams, is not kept: it would come back as a ghost. Raises `ItemRefused` for an id that is none.
         """
+        if not keys.is_id(message.id):
+            raise ItemRefused(detail=f"{message.id!r:.80} is no message id")
         if message.state is MessageState.STREAMING:
             message = dataclasses.replace(message, updated_at=self._clock())
         key, stop = keys.message(thread_id, message.id), keys.stop(thread_id, message.id)

@@ -77,7 +77,14 @@ LAYOUT = Key("layout", "current")
 LAYOUT_LEASE = Key("layout", "lease")
 
 # What no backup takes along: it would let in again who was signed out, or speaks of processes that are gone.
-_STAYS_PARTITIONS = (LAYOUT.partition, REVOCATIONS.partition, COOKIE_SECRETS.partition, "ticket#", "sign-in#", "arrival#")
+_STAYS_PARTITIONS = (
+    LAYOUT.partition,
+    REVOCATIONS.partition,
+    COOKIE_SECRETS.partition,
+    "ticket#",
+    "sign-in#",
+    "arrival#",
+)
 _STAYS_SORTS = (SIGN_IN, "stop#")
 
 
@@ -264,6 +271,9 @@ def travels(key: Key) -> bool:
     return not (key.partition.startswith(_STAYS_PARTITIONS) or key.sort.startswith(_STAYS_SORTS))
 
 
+# No two clocks of ours differ by more. An id made up to be later would take every later one of this process with it.
+CLOCKS_DIFFER_MS = 24 * 3600 * 1000
+
 _last_ms = 0
 _ids = threading.Lock()
 
@@ -275,7 +285,9 @@ def time_ordered_id(after: str = "") -> str:
     """
     global _last_ms  # one clock for the process
     with _ids:
-        _last_ms = max(time.time_ns() // 1_000_000, _last_ms + 1, int(after[:12], 16) + 1 if after else 0)
+        now_ms = time.time_ns() // 1_000_000
+        after_ms = int(after[:12], 16) if is_id(after) else 0
+        _last_ms = max(now_ms, _last_ms + 1, after_ms + 1 if after_ms < now_ms + CLOCKS_DIFFER_MS else 0)
         return f"{_last_ms:012x}{secrets.token_hex(4)}"
 
 

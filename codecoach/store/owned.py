@@ -21,7 +21,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
-from typing import Final
+from typing import Final, TypeVar
 
 from codecoach.errors import NotYours, VersionConflict
 from codecoach.store import keys
@@ -35,6 +35,8 @@ REMEMBERED: Final = 100_000
 _USER: Final = keys.user("")
 _THREAD: Final = keys.thread("")
 _HEADS: Final = (keys.CONVERSATION, keys.PROGRAM, keys.EVALUATION, keys.PURGE)
+
+T = TypeVar("T")
 
 _acting: ContextVar[str | None] = ContextVar("acting", default=None)
 
@@ -52,6 +54,17 @@ def acting() -> str | None:
 def may_see(owner: str | None) -> bool:
     """Whether what this user has going in memory is there for whoever acts; None: it was begun outside of pages."""
     return acting() in (None, owner) or (owner is None and acting() != NOBODY)
+
+
+def going_on(all_of_it: dict[tuple[str | None, str], T], thread_id: str) -> T | None:
+    """What is going on in a thread for whoever acts, of what this process has going by (who began it, thread).
+
+    By both: whoever begins something in a thread that is not theirs must not be in the way of the one whose it is.
+    """
+    user = acting()
+    if user is None:
+        return next((one for (_, where), one in reversed(all_of_it.items()) if where == thread_id), None)
+    return all_of_it.get((user, thread_id)) or (all_of_it.get((None, thread_id)) if user != NOBODY else None)
 
 
 def demand(owner: str) -> None:
