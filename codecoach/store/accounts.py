@@ -1,6 +1,5 @@
 """Who may sign in."""
 
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,7 +7,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 from codecoach.errors import InputRefused
-from codecoach.store import keys
+from codecoach.store import keys, usernames
 from codecoach.store.changing import change
 from codecoach.store.failures import Failures
 from codecoach.store.port import Delete, Item, Json, Key, Put, Table
@@ -19,14 +18,12 @@ ROLE_ADMIN = "admin"
 ROLE_MY_AWS = "my_aws"
 """Programs of this account may use "my AWS", where the settings leave that to administrators."""
 
-_E_MAIL = re.compile(r"[^\s@\x00-\x1f\ud800-\udfff]+@[^\s@\x00-\x1f\ud800-\udfff]+")
-
 
 @dataclass(frozen=True)
 class Account:
     """Somebody who may sign in.
 
-    username              e-mail address in lower case
+    username              e-mail address in ASCII and lower case, see `store.usernames`
     password_hash         bcrypt; empty where its owner signs in through a provider alone
     must_change_password  True: nothing else is allowed before
     disabled              True: signing in is refused; ending the open sign-ins is the caller's (`SignIns.close_all`)
@@ -182,8 +179,7 @@ class Accounts:
 
 def normal(username: str) -> str:
     """The username as it is kept; empty for what is no e-mail address."""
-    name = username.strip().lower()
-    return name if len(name) <= 254 and _E_MAIL.fullmatch(name) else ""
+    return usernames.normal(username)
 
 
 def _account(item: Item) -> Account:

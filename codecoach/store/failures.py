@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Final, cast
 
-from codecoach.store import keys
+from codecoach.store import keys, usernames
 from codecoach.store.changing import change
 from codecoach.store.port import Item, Json, Key, Table
 
@@ -127,7 +127,7 @@ def _one_less(data: dict[str, Json] | None) -> dict[str, Json] | None:
 
 
 def _of_username(username: str) -> str:
-    return f"username {username.strip().lower()}"
+    return f"username {usernames.folded(username)}"
 
 
 def _of_address(address: str) -> str:

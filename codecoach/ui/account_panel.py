@@ -9,6 +9,7 @@ import streamlit as st
 
 from codecoach.i18n import Notice
 from codecoach.settings import MyAws
+from codecoach.store import usernames
 from codecoach.store.accounts import ROLE_ADMIN, ROLE_MY_AWS, Account
 from codecoach.store.invitations import KEPT_DAYS
 from codecoach.ui import acting, confirm, cookie, notices, session, told_once
@@ -69,7 +70,7 @@ def role_words(entry: Entry) -> str:
 def invite(username: str, admin: bool) -> None:
     """Invite somebody and have told what to hand over; a click's action."""
     code = Administration(services(), session.username()).invite(username, admin)
-    sentence = Notice("accounts.invited_now", {"user": username.strip().lower(), "days": KEPT_DAYS})
+    sentence = Notice("accounts.invited_now", {"user": usernames.folded(username), "days": KEPT_DAYS})
     told_once.tell_next(sentence, link=_link(code), code=code)
 
 

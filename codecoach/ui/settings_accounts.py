@@ -6,6 +6,7 @@ from typing import Final, Literal
 import streamlit as st
 
 from codecoach.i18n import Notice
+from codecoach.store import usernames
 from codecoach.store.accounts import Account
 from codecoach.ui import account_panel, acting, confirm, notices, session, told_once
 from codecoach.ui.administration import Administration, is_admin
@@ -113,10 +114,10 @@ def _add(turn: int) -> None:
         account_panel.invite(name, admin)
     else:
         password = Administration(services(), session.username()).add(name, admin)
-        sentence = Notice("accounts.added", {"user": name.strip().lower()})
+        sentence = Notice("accounts.added", {"user": usernames.folded(name)})
         told_once.tell_next(sentence, one_time_password=password)
     st.session_state[_ADDED] = turn + 1
-    st.session_state[_CHOSEN] = name.strip().lower()
+    st.session_state[_CHOSEN] = usernames.folded(name)
 
 
 def _digest(entries: tuple[Entry, ...]) -> str:

@@ -7,6 +7,7 @@ import streamlit as st
 
 from codecoach.errors import StoreError
 from codecoach.i18n import Notice
+from codecoach.store import usernames
 from codecoach.store.accounts import Account
 from codecoach.ui import notices, oidc, session, switches, visitor
 from codecoach.ui.passwords import check_password, hash_new, hash_password, is_outdated, problem_with
@@ -44,7 +45,7 @@ def show_sign_in() -> None:
 
 def sign_in(username: str, password: str) -> Notice | None:
     """Sign in, or say why not. Unknown name, closed account and wrong password sound, count and take the same."""
-    name = username.strip().lower()
+    name = usernames.folded(username)
     account = services().accounts.get(name)
     password_hash = account.password_hash if account and not account.disabled else None
     problem = _refused(name, password, password_hash, "signin.refused")
