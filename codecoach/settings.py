@@ -63,6 +63,10 @@ class Settings(BaseSettings):
     port: int = Field(
         8501, ge=1, le=65535, description="Port of the web app. If it is taken, the next free one is used and named."
     )
+    host_names: str = Field(
+        "",
+        description="Names under which browsers reach the web app, separated by commas, for example `code.example.com`; requests under other names, and from pages of others, are refused. Numbers and `localhost` are always among them. Empty: only those where it listens on loopback, else any name.",
+    )
     data_dir: Path = Field(
         default_factory=lambda: _home("XDG_DATA_HOME", ".local/share"),
         description="Folder of what must be kept: the SQLite file.",
@@ -196,6 +200,18 @@ class Settings(BaseSettings):
         "",
         description="Header in which a proxy that you trust gives the visitor's address (`CloudFront-Viewer-Address`, or `X-Forwarded-For`, whose last entry counts). Failed sign-ins are counted by it. Empty: the address of the connection.",
     )
+
+    @field_validator("host_names")
+    @classmethod
+    def _names(cls, names: str) -> str:
+        for name in _separated(names):
+            if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", name):
+                raise ValueError(f"{name!r} is no host name")
+        return names.lower()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(_separated(self.host_names))
 
     @field_validator("piston_urls")
     @classmethod

@@ -1,6 +1,7 @@
 """Have a program repaired or explained by a model. Nothing is applied here: the corrected program is offered."""
 
 import difflib
+import re
 from datetime import UTC, datetime
 
 from codecoach import languages
@@ -78,7 +79,7 @@ def question(program: Program, record: RunRecord, language: Language, *, grounde
     """
     parts = [_code(program), evidence.ending(record)]
     parts += [
-        f"{name}:\n```text\n{text}\n```"
+        f"{name}:\n{_fenced('text', text)}"
         for name, text in evidence.outputs(record, [file.name for file in program.files])
     ]
     checked = grounded and program.language == "python"
@@ -117,11 +118,15 @@ def _in_language(name: str, language: Language) -> str:
 
 
 def _code(program: Program) -> str:
-    """The entry point in a fence that its text cannot close, and the names of the other files."""
+    """The entry point, and the names of the other files."""
     main = program.files[0]
-    fence = "```"
-    while fence in main.text:
-        fence += "`"
     others = ", ".join(file.name for file in program.files[1:])
     beside = f"\nBeside it are the files {others}." if others else ""
-    return f"{fence}{program.language}\n{main.text.rstrip()}\n{fence}{beside}"
+    return f"{_fenced(program.language, main.text.rstrip())}{beside}"
+
+
+def _fenced(info: str, text: str) -> str:
+    """A text in a fence that it cannot close: what a program prints may be anything, and is data."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{info}\n{text}\n{fence}"

@@ -5,7 +5,7 @@ import streamlit as st
 from codecoach.chat.messages import Message, MessageState
 from codecoach.coach.fix import corrected, explanation_thread
 from codecoach.store.programs import RunRecord
-from codecoach.ui import diff, models, notices, reply
+from codecoach.ui import diff, invisible, models, notices, reply
 from codecoach.ui.live import Following
 from codecoach.ui.reply import LiveReply, Surroundings
 from codecoach.ui.session import language, services, t
@@ -111,6 +111,7 @@ def _draw_below(shop: Workshop, thread: str, message: Message) -> None:
     differs = _differs(shop, proposal)
     if proposal and differs:
         diff.draw(main.text, proposal)
+        invisible.draw(proposal)
     elif proposal:
         st.caption(f":material/check: {t('editor.applied' if shop.undo else 'editor.already')}")
     elif thread == shop.program.id and not message.error:

@@ -17,13 +17,20 @@ from codecoach.ui import notices, oidc, open_pages, parts, passwords, session
 from codecoach.ui.first_admin import ensure_first_admin
 from codecoach.ui.headers import SafeHeaders
 from codecoach.ui.oidc_routes import ProviderRoutes
+from codecoach.ui.origins import OwnOrigin
 from codecoach.ui.routes import ROUTES
+from codecoach.ui.uploads import UploadsOfSignedIn
 
 __all__ = ["MIDDLEWARE", "ROUTES", "lifespan", "secrets", "show_script_error"]
 
 log = logging.getLogger(__name__)
 
-MIDDLEWARE: Final = [Middleware(SafeHeaders), Middleware(ProviderRoutes)]
+MIDDLEWARE: Final = [
+    Middleware(SafeHeaders),
+    Middleware(OwnOrigin),
+    Middleware(UploadsOfSignedIn),
+    Middleware(ProviderRoutes),
+]
 COLLECT_EVERY_S: Final = 20.0
 # While replies are written, which a collection would hold up for all, it is put off for so long at most.
 COLLECT_LATEST_S: Final = 120.0

@@ -7,7 +7,7 @@ from typing import Final
 import streamlit as st
 
 from codecoach import languages
-from codecoach.ui import ace, advice, aws_choice, notices, programs, run_panel, running
+from codecoach.ui import ace, advice, aws_choice, invisible, notices, programs, run_panel, running
 from codecoach.ui.acting import attempt
 from codecoach.ui.icon_only import icon_only
 from codecoach.ui.session import services, t
@@ -144,6 +144,7 @@ def draw_code(shop: Workshop) -> None:
     by_name = languages.from_file_name(shop.file.name)
     mode = by_name.ace_mode if by_name else "text"
     ace.code_editor(shop.file.text, mode, shop.editor_key)
+    invisible.draw(shop.file.text)
 
 
 def draw_buttons(shop: Workshop) -> None:

@@ -9,6 +9,8 @@ import re
 from functools import partial
 from typing import Final
 
+from codecoach.chat.invisible import shown, without_overrides
+
 BREAK: Final = ":small[]"
 
 # Addresses are left alone, and inline code but for one word of it; in the rest these would change what is read:
@@ -33,12 +35,12 @@ _ADDRESS: Final = re.compile(r"\][(\[:]")
 def readable(markdown: str) -> str:
     """The Markdown of a text segment with what Streamlit would take for its own escaped."""
     cut = _IN_AN_ICON_OR_PICTURE if _ADDRESS.search(markdown) else _IN_AN_ICON
-    return _CODE_OR_SPECIAL.sub(partial(_escaped, cut), markdown)
+    return _CODE_OR_SPECIAL.sub(partial(_escaped, cut), without_overrides(markdown))
 
 
 def plain(text: object) -> str:
     """Text from elsewhere, so escaped that it reads as it is and is never taken for Markdown."""
-    return _MARKDOWN.sub(lambda match: f"\\{match[0]}{BREAK if match['named'] else ''}", str(text))
+    return _MARKDOWN.sub(lambda match: f"\\{match[0]}{BREAK if match['named'] else ''}", shown(str(text)))
 
 
 def unlinked(markdown: str) -> str:

@@ -14,7 +14,7 @@ from codecoach.chat.messages import Message, MessageState
 from codecoach.models.port import Waiting
 from codecoach.store import keys
 from codecoach.store.programs import RunRecord
-from codecoach.ui import markup, notices, programs, run_panel, running
+from codecoach.ui import invisible, markup, notices, programs, run_panel, running
 from codecoach.ui.acting import attempt, attempt_once
 from codecoach.ui.live import Following
 from codecoach.ui.session import services, t
@@ -225,7 +225,8 @@ def draw_plain(segment: Segment, where: DeltaGenerator | None = None) -> None:
 
 
 def draw_actions(segment: Segment, place: Surroundings, message_id: str, block: int) -> None:
-    """Draw Run, Open in Editor and what came of running, where the block's language is one that runs."""
+    """Draw what nobody sees in a block; Run, Open in Editor and what came of running, where its language is one that runs."""
+    invisible.draw(segment.text)
     language = languages.from_fence(segment.info) if place.runnable and segment.text.strip() else None
     if language is None:
         return

@@ -10,6 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from codecoach import languages
 from codecoach.aws import actions
+from codecoach.chat import invisible
 from codecoach.coach.runs import RunJob
 from codecoach.i18n import tell
 from codecoach.runner.port import RunStatus
@@ -328,7 +329,7 @@ def _download(label: str, name: str, content: bytes, key: str) -> None:
     st.download_button(
         label,
         content,
-        file_name=name,
+        file_name=invisible.shown(name),
         mime="application/octet-stream",
         key=key,
         icon=":material/download:",

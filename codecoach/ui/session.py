@@ -19,7 +19,7 @@ from codecoach.store import owned
 from codecoach.store.accounts import Account
 from codecoach.store.preferences import UserPreferences
 from codecoach.store.sign_ins import Ended
-from codecoach.ui import open_pages, session_cookie, visitor
+from codecoach.ui import open_pages, session_cookie, uploads, visitor
 from codecoach.ui.session_cookie import COOKIE as COOKIE
 
 log = logging.getLogger(__name__)
@@ -104,6 +104,7 @@ def account(active: bool = True) -> Account | None:
     owned.act_as(None)
     found = _account(active)
     owned.act_as(found.username if found else owned.NOBODY)
+    uploads.note(found is not None)
     return found
 
 

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from codecoach.chat.invisible import without_overrides
+
 SHOWN_CHARS: Final = 20_000
 SHOWN_LINES: Final = 400
 LINE_CHARS: Final = 1_000
@@ -36,7 +38,7 @@ def clean(text: str) -> str:
     text = _ESCAPE.sub("", text).replace("\r\n", "\n")
     if "\r" in text:
         text = "\n".join(_overwritten(line) for line in text.split("\n"))
-    return _CONTROL.sub("", text)
+    return without_overrides(_CONTROL.sub("", text))
 
 
 def shown(text: str, max_lines: int = SHOWN_LINES, max_chars: int = SHOWN_CHARS) -> Shown:

@@ -267,6 +267,8 @@ def _import(bench: Workbench, data: bytes) -> None:
 
 def imported(data: bytes) -> list[tuple[str, Sheet]]:
     """Names and sheets of an export. Raises `InputRefused` for anything else."""
+    if len(data) > _FILE_BYTES:  # a browser is told so; nobody else need keep to it
+        raise InputRefused("lab_import")
     try:
         file = _File.model_validate_json(data)
     except ValidationError as error:
