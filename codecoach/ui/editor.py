@@ -7,7 +7,7 @@ from typing import Final
 import streamlit as st
 
 from codecoach import languages
-from codecoach.ui import ace, advice, aws_choice, invisible, notices, programs, run_panel, running
+from codecoach.ui import ace, advice, aws_choice, invisible, notices, programs, run_panel, running, uploads
 from codecoach.ui.acting import attempt
 from codecoach.ui.icon_only import icon_only
 from codecoach.ui.session import services, t
@@ -15,8 +15,6 @@ from codecoach.ui.workshop import Workshop, act
 
 # As a runner takes them: relative, of plain characters, nothing that climbs out of the folder.
 _FILE_NAME: Final = re.compile(r"(?!.*(?:^|/)\.{1,2}(?:/|$))[\w.-]+(?:/[\w.-]+){0,4}", re.ASCII)
-
-_UNUSUAL: Final = re.compile(r"[^\w.-]+", re.ASCII)
 
 
 def draw_empty(owner: str) -> None:
@@ -132,7 +130,7 @@ def _draw_upload(shop: Workshop) -> None:
         taken = st.form_submit_button(t("editor.upload_add"), icon=":material/upload_file:")
     if taken and files:
         for file in files:
-            act(shop, shop.take, _UNUSUAL.sub("_", file.name), file.getvalue())
+            act(shop, shop.take, uploads.safe_name(file.name), file.getvalue())
         st.rerun()
 
 

@@ -93,7 +93,7 @@ def _draw_sidebar(account: Account) -> None:
 
 
 def _draw_account_menu(account: Account) -> None:
-    with st.popover(account.username, icon=":material/account_circle:", width="stretch"):
+    with st.popover(notices.plain(account.username), icon=":material/account_circle:", width="stretch"):
         switches.language_switch("menu")
         switches.theme_switch("menu")
         st.button(

@@ -1,4 +1,7 @@
-"""Uploads are for who is signed in: Streamlit keeps in memory what anybody sends who has its page open, the sign-in form too."""
+"""Uploads, under names that do no harm, and from whom we take them.
+
+They are for who is signed in: Streamlit keeps in memory what anybody sends who has its page open, the sign-in form too.
+"""
 
 import re
 import threading
@@ -10,6 +13,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 _UPLOAD: Final = re.compile(r"/_stcore/upload_file/([^/]+)/")
+_UNUSUAL: Final = re.compile(r"[^\w.-]+", re.ASCII)
+NAME_CHARS: Final = 100
 # Sessions that are remembered; who has not been seen for so many others must have the page drawn anew.
 REMEMBERED: Final = 10_000
 
@@ -28,6 +33,12 @@ def note(signed_in: bool) -> None:
             _signed_in[context.session_id] = None
         while len(_signed_in) > REMEMBERED:
             _signed_in.popitem(last=False)
+
+
+def safe_name(name: str) -> str:
+    """The name under which an uploaded file is handed to a program: no folder, no other characters than `\\w.-`, none too long."""
+    plain = _UNUSUAL.sub("_", re.split(r"[/\\]", name)[-1])[-NAME_CHARS:]
+    return plain if plain.strip("._-") else f"file{plain.replace('.', '_')}"
 
 
 class UploadsOfSignedIn:

@@ -27,6 +27,23 @@ from codecoach.ui.markup import BREAK, plain, readable
         ),
         (":red[alarm]", "\\:red[alarm]"),
         ("![pixel](http://example.com/?q=secret)", "\\![pixel](http://example.com/?q=secret)"),
+        (
+            "[https://aws.amazon.com/s3](http://evil.example/x)",
+            f"https\\:{BREAK}//aws.amazon.com/s3 (http://evil.example/x )",
+        ),
+        (
+            "[aws.amazon.com](https://aws.amazon.com.evil.example)",
+            "aws.amazon.com (https://aws.amazon.com.evil.example )",
+        ),
+        ("[www.aws.com](https://aws.com 'title')", "[www.aws.com](https://aws.com 'title')"),
+        ("[see main.py for $5](https://a.example/$x)", "[see main.py for \\$5](https://a.example/$x)"),
+        ("[`boto3.client`](https://a.example)", "[`boto3.client`](https://a.example)"),
+        ("[a](data:text/html,x) [b](<javascript:x>)", "[a\\](data:text/html,x) [b\\](\\<javascript:x>)"),
+        ("[a](&#100;ata:x) [b][c]\n\n[c]: data:x", "[a\\](&#100;ata:x) [b][c]\n\n[c\\]: data:x"),
+        (
+            "[a](/Chat?c=1 'b') [d](#e) [f](mailto:g@h.example) <i:j>",
+            "[a](/Chat?c=1 'b') [d](#e) [f](mailto:g@h.example) \\<i:j>".replace("\\<i", "<i"),
+        ),
         ("`vec![1]`", "`vec![1]`"),
         ("https://\\![no picture](/)", "https://\\![no picture](/)"),
         ("``a ` $b``", "``a ` $b``"),
