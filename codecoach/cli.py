@@ -4,7 +4,6 @@ Modules are imported where they are used: a command starts in a fraction of the 
 """
 
 import json
-import logging
 import os
 import sys
 from contextlib import closing
@@ -13,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from codecoach import cli_backup
+from codecoach import cli_backup, logs, reference
 from codecoach.cli_lab import lab
 from codecoach.cli_table import table
 from codecoach.cli_user import user
@@ -163,7 +162,9 @@ def _runtime(item: Runtime) -> dict[str, object]:
 
 
 def main() -> None:
-    logging.basicConfig(
-        level=os.environ.get("CODECOACH_LOG_LEVEL", "WARNING"), format="%(levelname)s %(name)s: %(message)s"
-    )
+    reference.begin()
+    # By the variables themselves: what is wrong with a setting is told by the command that uses it.
+    level, form = os.environ.get("CODECOACH_LOG_LEVEL", ""), os.environ.get("CODECOACH_LOG_FORMAT")
+    known = level if level in ("DEBUG", "INFO", "WARNING", "ERROR") else "WARNING"
+    logs.configure(known, "json" if form == "json" else "text")
     app()

@@ -35,8 +35,7 @@ happened, `errors.<key>.hint` what to do) with the values to fill in. Values mus
 unique and also in the log, so that a person can name the event to whoever runs the place.
 """
 
-import secrets
-
+from codecoach import reference
 from codecoach.i18n import Notice
 
 
@@ -48,7 +47,7 @@ class CodeCoachError(Exception):
     def __init__(self, key: str | None = None, **values: object) -> None:
         self.key = key or type(self).key
         self.values = values
-        self.reference = secrets.token_hex(4)
+        self.reference = reference.of_an_event()
         super().__init__(f"{self.key} {values} [{self.reference}]" if values else f"{self.key} [{self.reference}]")
 
     @property

@@ -92,7 +92,7 @@ class Services:
 
     @part
     def table(self) -> Table:
-        return layout.make_ready(self.table_as_it_is)
+        return OwnedTable(layout.make_ready(self.table_as_it_is))
 
     @part
     def table_as_it_is(self) -> Table:
@@ -100,8 +100,8 @@ class Services:
         if self.settings.backend is Backend.AWS or self.settings.dynamodb_endpoint_url:
             client = dynamodb.client(self.settings.region, self.settings.dynamodb_endpoint_url or None)
             dynamodb_table.ensure(client, self.settings.table)
-            return OwnedTable(dynamodb.DynamoTable(client, self.settings.table))
-        return OwnedTable(SqliteTable(self.settings.data_dir / DATABASE))
+            return dynamodb.DynamoTable(client, self.settings.table)
+        return SqliteTable(self.settings.data_dir / DATABASE)
 
     @part
     def accounts(self) -> Accounts:

@@ -11,7 +11,7 @@ import re
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -79,6 +79,10 @@ class Settings(BaseSettings):
         "INFO",
         pattern="^(DEBUG|INFO|WARNING|ERROR)$",
         description="Least severe level that is logged: DEBUG, INFO, WARNING or ERROR.",
+    )
+    log_format: Literal["text", "json"] = Field(
+        "text",
+        description="How each record of the log is written, always on one line: `text`, or `json` for collectors.",
     )
 
     region: str = Field(

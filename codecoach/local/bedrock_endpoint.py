@@ -7,7 +7,6 @@ when the process that started it has gone.
 import argparse
 import asyncio
 import json
-import logging
 import os
 import socket
 import sys
@@ -20,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from codecoach import settings
+from codecoach import logs, settings
 from codecoach.errors import CodeCoachError
 from codecoach.i18n import Language, tell
 from codecoach.local import endpoint_server, engines
@@ -33,9 +32,7 @@ _PARENT_CHECK_S = 0.5
 
 def main(argv: list[str] | None = None) -> int:
     options = _options(argv)
-    logging.basicConfig(level="INFO", stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    # Each request to llama.cpp would be a line beside ours.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logs.configure("INFO", "json" if os.environ.get("CODECOACH_LOG_FORMAT") == "json" else "text")
     try:
         engine, controls = _engine(options)
         listener = endpoint_server.bind(options.port)

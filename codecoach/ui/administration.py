@@ -1,17 +1,16 @@
 """What administrators do to accounts, on the Settings page and on the command line."""
 
-import logging
 from collections.abc import Callable
 from typing import Final
 
+from codecoach import logs
 from codecoach.coach.bench import PLACES
 from codecoach.errors import InputRefused, VersionConflict
 from codecoach.services import Services
+from codecoach.store import owned
 from codecoach.store.accounts import ROLE_ADMIN as ROLE_ADMIN
 from codecoach.store.accounts import ROLE_MY_AWS, Account, normal
 from codecoach.ui.passwords import hash_new, one_time_password
-
-log = logging.getLogger(__name__)
 
 OPERATOR: Final = ""
 """Acts on the command line: whoever can read the store's settings may do anything to it anyway."""
@@ -121,7 +120,8 @@ class Administration:
         Takes a while for somebody who wrote much; where it breaks off the account is closed, and it can be asked for again.
         """
         self.disable(email)
-        self._services.departures.delete(email, PLACES)
+        with owned.on_behalf_of(normal(email)):
+            self._services.departures.delete(email, PLACES)
         self._log("deleted, with everything it owned,", email)
 
     def _check(self, other: str | None = None) -> None:
@@ -130,7 +130,7 @@ class Administration:
             return
         acting = self._accounts.get(self._by)
         if acting is None or acting.disabled or acting.must_change_password or not is_admin(acting):
-            log.warning("refused: %s is no administrator", self._by)
+            logs.security("refused, who is no administrator", self._by, warning=True)
             raise InputRefused("not_an_administrator")
         if other is not None and normal(other) == acting.username:
             raise InputRefused("not_oneself")
@@ -163,7 +163,7 @@ class Administration:
         self._services.sign_ins.close_all(normal(email))
 
     def _log(self, what: str, email: str) -> None:
-        log.info("%s %s by %s", what, normal(email), self._by or "the command line")
+        logs.security(f"{what} {normal(email)} by {self._by or 'the command line'}")
 
 
 def is_admin(account: Account) -> bool:

@@ -13,11 +13,13 @@ from typing import Any, Final
 from starlette.middleware import Middleware
 from streamlit.runtime.secrets import SecretsValue
 
+from codecoach import logs
 from codecoach.ui import notices, oidc, open_pages, parts, passwords, session
 from codecoach.ui.first_admin import ensure_first_admin
 from codecoach.ui.headers import SafeHeaders
 from codecoach.ui.oidc_routes import ProviderRoutes
 from codecoach.ui.origins import OwnOrigin
+from codecoach.ui.references import Referenced
 from codecoach.ui.routes import ROUTES
 from codecoach.ui.uploads import UploadsOfSignedIn
 
@@ -26,6 +28,7 @@ __all__ = ["MIDDLEWARE", "ROUTES", "lifespan", "secrets", "show_script_error"]
 log = logging.getLogger(__name__)
 
 MIDDLEWARE: Final = [
+    Middleware(Referenced),
     Middleware(SafeHeaders),
     Middleware(OwnOrigin),
     Middleware(UploadsOfSignedIn),
@@ -73,10 +76,13 @@ def show_script_error(error: Exception) -> bool:
 
 
 def _prepare() -> None:
-    logging.basicConfig(
-        level=session.services().settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    _configure_logs()
     _attempt(_make_first_admin)
+
+
+def _configure_logs() -> None:
+    settings = session.services().settings
+    logs.configure(settings.log_level, settings.log_format)
 
 
 def _warm() -> None:
@@ -86,6 +92,7 @@ def _warm() -> None:
     _attempt(lambda: parts.of(session.services()).snapshot())  # so that the first to look sees how things are
     # Streamlit imports it in the first stream of a process, which takes a second.
     _attempt(lambda: importlib.import_module("pandas"))
+    _configure_logs()  # of what has been imported meanwhile too
     gc.collect()
     gc.freeze()  # what is loaded now stays: no collection needs to walk it again
 

@@ -4,11 +4,11 @@ The code may come in the address of the page. It is taken out of there before an
 is worth nothing once the account is made.
 """
 
-import logging
 from typing import Final
 
 import streamlit as st
 
+from codecoach import logs
 from codecoach.errors import InputRefused
 from codecoach.i18n import Notice
 from codecoach.store.accounts import Account
@@ -16,8 +16,6 @@ from codecoach.store.invitations import refused
 from codecoach.ui import notices, session, signin, visitor
 from codecoach.ui.passwords import hash_new, problem_with
 from codecoach.ui.session import services, t
-
-log = logging.getLogger(__name__)
 
 PARAMETER: Final = "invitation"
 # Anything may stand in an address; a code has 29 characters.
@@ -73,7 +71,7 @@ def accept(code: str, password: str, again: str) -> Notice | None:
         return Notice("invitation.locked", {"minutes": -(-wait_s // 60)})
     invitation = services().invitations.find(code)
     if invitation is None:
-        log.warning("invitation refused, tried from %s", address or "here")
+        logs.security("invitation refused", warning=True, address=address or "here")
         return refused().what
     failures.clear(counted, address)
     if password != again:
@@ -84,7 +82,7 @@ def accept(code: str, password: str, again: str) -> Notice | None:
         username = services().invitations.accept(code, hash_new(password, invitation.username))
     except InputRefused as error:  # somebody else was quicker, or withdrew it
         return error.what
-    log.info("invitation accepted: %s", username)
+    logs.security("invitation accepted", username)
     session.sign_in(username)
     return None
 

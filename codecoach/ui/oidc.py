@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import streamlit as st
 from streamlit.runtime.secrets import SecretsValue
 
+from codecoach import logs
 from codecoach.i18n import Notice
 from codecoach.settings import Settings
 from codecoach.ui import notices, oidc_claims, session
@@ -118,7 +119,7 @@ def _exchange(claims: oidc_claims.Claims) -> None:
 
 
 def _refuse(why: Notice) -> None:
-    log.warning("sign-in through the provider: %s", why.key)
+    logs.security("sign-in through the provider refused", warning=True, because=why.key)
     st.session_state[_REFUSED] = why
 
 

@@ -10,7 +10,6 @@ Programs send no `Origin`; they get no further than their cookie does.
 """
 
 import ipaddress
-import logging
 from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit
@@ -19,10 +18,9 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from codecoach import logs
 from codecoach.settings import Settings
 from codecoach.ui.session import services
-
-log = logging.getLogger(__name__)
 
 _READING: Final = ("GET", "HEAD", "OPTIONS")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
@@ -38,7 +36,7 @@ class OwnOrigin:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket") and (why := self._refused(scope)):
-            log.warning("refused a request of %s: %s", scope["path"], why)
+            logs.security("request refused", warning=True, path=scope["path"], because=why)
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
             else:

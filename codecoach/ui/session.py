@@ -10,13 +10,15 @@ import time
 from typing import Final
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from codecoach import i18n, settings
+from codecoach import i18n, logs, reference, settings
 from codecoach.errors import StoreError, StoreUnavailable
 from codecoach.i18n import Language, Notice
 from codecoach.services import Services, build
 from codecoach.store import owned
 from codecoach.store.accounts import Account
+from codecoach.store.keys import hashed
 from codecoach.store.preferences import UserPreferences
 from codecoach.store.sign_ins import Ended
 from codecoach.ui import open_pages, session_cookie, uploads, visitor
@@ -105,7 +107,14 @@ def account(active: bool = True) -> Account | None:
     found = _account(active)
     owned.act_as(found.username if found else owned.NOBODY)
     uploads.note(found is not None)
+    _refer()
     return found
+
+
+def _refer() -> None:
+    """Log under this browser session's reference."""
+    context = get_script_run_ctx(suppress_warning=True)
+    reference.begin(hashed(context.session_id)[:8] if context else "")
 
 
 def _account(active: bool) -> Account | None:
@@ -187,7 +196,7 @@ def sign_in(username: str) -> None:
     _take_up(username)
     st.session_state[_SID] = sid
     st.session_state[_ORDER] = ("start", ticket)
-    log.info("signed in: %s", username)
+    logs.security("signed in", username)
 
 
 def sign_out() -> None:
@@ -195,6 +204,7 @@ def sign_out() -> None:
 
     Where the store does not answer, it ends here and in the browser at least.
     """
+    logs.security("signed out", username())
     try:
         if sid := _sid():
             services().sign_ins.close(sid)

@@ -5,6 +5,7 @@ from typing import Final
 
 import streamlit as st
 
+from codecoach import logs
 from codecoach.errors import StoreError
 from codecoach.i18n import Notice
 from codecoach.store import usernames
@@ -112,6 +113,7 @@ def change_password(account: Account, current: str, new: str, again: str) -> Not
         # Before as well: should this break off after the change, none of those who know the old one is still in.
         services().sign_ins.close_all(account.username, keep_sid=session.current_sid())
         services().accounts.set_password(account.username, hash_new(new, account.username))
+        logs.security("password changed", account.username)
         services().sign_ins.close_all(account.username, keep_sid=session.current_sid())
     return problem
 
@@ -122,7 +124,8 @@ def _refused(name: str, password: str, password_hash: str | None, wrong_key: str
     if wait_s := failures.begin(name, address):
         return _wait(wait_s)
     if not check_password(password, password_hash):
-        log.warning("password refused, tried from %s", address or "here")
+        # Not whose: many a password has been typed where the name belongs.
+        logs.security("password refused", warning=True, address=address or "here")
         return Notice(wrong_key)
     failures.clear(name, address)
     return None

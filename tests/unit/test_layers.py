@@ -9,14 +9,14 @@ ROOT = Path(__file__).parents[2]
 
 # From the bottom up; a module may import its own layer and those before it.
 LAYERS = (
-    ("codecoach", "codecoach.i18n"),
+    ("codecoach", "codecoach.i18n", "codecoach.reference"),
     ("codecoach.errors",),
     ("codecoach.settings", "codecoach.languages", "codecoach.chat", "codecoach.lab"),
     ("codecoach.models.port", "codecoach.runner.port", "codecoach.runner.credentials", "codecoach.store.port"),
     ("codecoach.models", "codecoach.runner", "codecoach.store"),
     ("codecoach.aws",),
     ("codecoach.coach",),
-    ("codecoach.services",),
+    ("codecoach.services", "codecoach.logs"),
     (
         "codecoach.ui",
         "codecoach.local",
