@@ -23,13 +23,16 @@ NAMES: Final = {
     "sql": r"\b(?:SQL|sql)\b",
     "lua": r"\b[Ll]ua\b",
 }
+_LOOKED_AT_CHARS: Final = 10_000
 _ANY: Final = re.compile("|".join(f"(?P<{language}>{names})" for language, names in NAMES.items()), re.ASCII)
 
 
 def named(said: Sequence[str]) -> str | None:
     """The id of the language named last in what a user said, oldest first; None where none is named."""
     for text in reversed(said):
-        if found := list(_ANY.finditer(text)):
+        # Who pastes a long file says before or after it what for; all of ten megabytes would take as many seconds.
+        told = text if len(text) <= 2 * _LOOKED_AT_CHARS else f"{text[:_LOOKED_AT_CHARS]}\n{text[-_LOOKED_AT_CHARS:]}"
+        if found := list(_ANY.finditer(told)):
             return found[-1].lastgroup
     return None
 

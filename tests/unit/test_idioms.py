@@ -47,3 +47,10 @@ def test_idioms_are_of_languages_there_are_and_short():
     assert [language for language in told if told[language]] == ["javascript", "typescript", "go", "rust"]
     assert max(told.values()) <= 320
     assert set(idioms.NAMES) == set(BY_ID)
+
+
+def test_of_a_long_text_its_beginning_and_its_end_are_looked_at():
+    paste = "x" * 1_000_000
+    assert idioms.named([f"In Rust: {paste}"]) == "rust"
+    assert idioms.named([f"{paste} Do this in PHP."]) == "php"
+    assert idioms.named([f"{paste} Rust {paste}"]) is None
