@@ -131,3 +131,12 @@ def test_which_sign_ins_a_user_has_is_nobodys_work(table):
     assert len(table.query(keys.user(ANN), keys.SIGN_IN).items) == 1
     assert table.query(keys.user(ANN)).items == ()
     assert table.get(Key(keys.user(ANN), "preferences")) is None
+
+
+def test_on_behalf_of_a_user_an_administrator_reaches_what_is_theirs_and_afterwards_no_longer(table):
+    conversation = Conversations(table).create(ANN, "plain", "Mine")
+    owned.act_as(BOB)
+    with owned.on_behalf_of(ANN):
+        assert Conversations(table).get(ANN, conversation.id) == conversation
+    assert owned.acting() == BOB
+    assert Conversations(table).get(ANN, conversation.id) is None
