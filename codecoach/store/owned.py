@@ -19,7 +19,7 @@ start it within `contextvars.copy_context()`.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final, TypeVar
@@ -136,6 +136,14 @@ class OwnedTable:
         self._table.transact(operations)
         self._learn(operation.item.key for operation in operations if isinstance(operation, Put))
 
+    def scan(self) -> Generator[Item, None, None]:
+        self._demand_nobody()
+        yield from self._table.scan()
+
+    def restore(self, items: Sequence[Item]) -> None:
+        self._demand_nobody()
+        self._table.restore(items)
+
     def ping(self) -> str:
         return self._table.ping()
 
@@ -175,6 +183,11 @@ class OwnedTable:
             if self._is_there(key.partition, key.sort) or _is_new_program(operation, operations):
                 continue
             raise VersionConflict if operation.expected_version else NotYours
+
+    def _demand_nobody(self) -> None:
+        """Raises `NotYours` on a page: what takes in everybody's items is for commands."""
+        if acting() is not None:
+            raise NotYours
 
     def _learn(self, found: Iterable[Key]) -> None:
         """Remember whose the threads are that these keys name."""

@@ -66,7 +66,7 @@ def _close(value: str) -> None:
 
 def is_https(request: Request) -> bool:
     """Whether the browser is to send cookies over HTTPS only: it came so, or all do."""
-    return services().settings.cookie_secure or session_cookie.overis_https(request.headers, request.url.scheme)
+    return services().settings.cookie_secure or session_cookie.over_https(request.headers, request.url.scheme)
 
 
 async def health(_request: Request) -> Response:

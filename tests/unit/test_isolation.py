@@ -14,7 +14,8 @@ from codecoach.services import Services
 from codecoach.settings import Settings
 from codecoach.store import keys, owned
 from codecoach.store.conversations import Conversations
-from codecoach.store.dynamodb import DynamoTable, client, ensure
+from codecoach.store.dynamodb import DynamoTable, client
+from codecoach.store.dynamodb_table import ensure
 from codecoach.store.owned import OwnedTable
 from codecoach.store.port import Item, Key, Put, Table
 from codecoach.store.programs import Programs, SourceFile
@@ -121,6 +122,14 @@ def test_a_program_can_not_be_taken_over_by_listing_it_among_ones_own(table):
     assert table.get(keys.program_body(program.id)) is None
     owned.act_as(BOB)
     assert Programs(table).get(BOB, program.id) == program
+
+
+def test_on_a_page_nobody_takes_in_everybodys_items(table):
+    owned.act_as(ANN)
+    with pytest.raises(NotYours):
+        list(table.scan())
+    with pytest.raises(NotYours):
+        table.restore([Item(keys.account(BOB), {})])
 
 
 def test_which_sign_ins_a_user_has_is_nobodys_work(table):
