@@ -78,6 +78,9 @@ class Administration:
     def enable(self, email: str) -> None:
         """Open a closed account again."""
         self._check(email)
+        account = self._accounts.get(email)
+        if account and account.disabled:  # should closing it have broken off before that, they would come back to life
+            self._end_sign_ins(email)
         self._accounts.set_disabled(email, False)
         self._log("enabled", email)
 

@@ -20,7 +20,7 @@ from codecoach.settings import Settings
 from codecoach.store import keys
 from codecoach.store.cookie_seal import CookieSeal, kept_secrets
 from codecoach.store.port import Item
-from codecoach.ui.administration import Administration
+from codecoach.ui.administration import OPERATOR, Administration
 from codecoach.ui.session_cookie import COOKIE, SECURE_COOKIE
 
 from .conftest import PASSWORD, RunningApp
@@ -100,7 +100,7 @@ ENDINGS: dict[str, Callable[[Services, str], object]] = {
     "signed out": lambda services, sid: services.sign_ins.close(sid),
     "signed out everywhere": lambda services, sid: services.sign_ins.close_all(ANN),
     "ended one": lambda services, sid: services.sign_ins.close_one(ANN, services.sign_ins.id_of(sid)),
-    "new password": lambda services, sid: Administration(services.accounts, services.sign_ins).reset(ANN),
+    "new password": lambda services, sid: Administration(services, OPERATOR).reset(ANN),
     "disabled": lambda services, sid: services.accounts.set_disabled(ANN, True),
 }
 

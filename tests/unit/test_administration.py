@@ -263,3 +263,12 @@ def test_a_ticket_gives_its_sign_in_once_and_the_table_never_shows_it(tmp_path, 
     assert sign_ins.redeem(ticket) == sid
     assert sign_ins.redeem(ticket) is None
     assert sign_ins.redeem("made up") is None
+
+
+def test_opening_an_account_again_revives_none_of_its_sign_ins(administration, accounts, sign_ins):
+    administration.add(ANN)
+    sid = sign_ins.open(ANN)
+    accounts.set_disabled(ANN, True)  # and the process died before it ended the sign-ins
+    administration.enable(ANN)
+    assert not accounts.get(ANN).disabled
+    assert sign_ins.find(sid) is None
