@@ -2,7 +2,7 @@
 
     start ──> STREAMING ──┬─ whole ───────────────────> COMPLETE
                  ^        ├─ stop() here or elsewhere ─> STOPPED
-      saved every 1.5 s   ├─ cut, or the process ends ─> INTERRUPTED
+      saved every 1.25 s  ├─ cut, or the process ends ─> INTERRUPTED
                           └─ the model's error ────────> FAILED
 
 Two threads serve a reply: the reader takes the model's events, the keeper saves what has come, keeps `updated_at` fresh
@@ -23,8 +23,10 @@ from codecoach.errors import CodeCoachError, StreamBroken
 from codecoach.models.port import Finished, Reply, TextDelta, Waiting
 from codecoach.store import owned
 
-# Text that was seen for 2 s must survive a crash, so a save may take half a second.
-SAVE_S = 1.5
+# Text that was seen for 2 s must survive a crash, so a save may take three quarters of a second.
+SAVE_S = 1.25
+# A store that takes longer than that is left alone for a moment all the same.
+LEAST_PAUSE_S = 0.2
 # A store that fails at the end is tried again, for about 5 minutes all in all.
 FINAL_TRIES = 24
 FINAL_PAUSE_MAX_S = 15.0
@@ -139,7 +141,10 @@ class Generation:
 
     def keep(self) -> None:
         """Save now and then until the end, then for good."""
-        while not self._ended.wait(self._save_s):
+        begun = time.monotonic()
+        # From the beginning of one save to that of the next: how long a save takes must not come on top.
+        while not self._ended.wait(max(begun + self._save_s - time.monotonic(), min(LEAST_PAUSE_S, self._save_s))):
+            begun = time.monotonic()
             if self._save():
                 self._look_for_stop()
         self._reply.close()
