@@ -113,5 +113,5 @@ def test_a_store_that_cannot_be_had_at_first_keeps_no_other_part_from_working(tm
         services.accounts.get("ada@example.com")
     (tmp_path / "file").unlink()
     assert services.accounts.get("ada@example.com") is None
-    assert isinstance(services.table, SqliteTable)
+    assert isinstance(services.table_as_it_is, SqliteTable)
     services.close()
