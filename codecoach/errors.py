@@ -2,6 +2,7 @@
 
     CodeCoachError
     ├── InputRefused            what a person gave cannot be used as it is
+    │   └── BudgetReached       a call to a model might cost more than is left of a budget
     ├── SettingsWrong           a setting is unknown, malformed or contradicts another
     ├── ModelError
     │   ├── ModelNotFound       no such model here, or it has been retired
@@ -63,6 +64,14 @@ class CodeCoachError(Exception):
 
 class InputRefused(CodeCoachError):
     key = "input_refused"
+
+
+BUDGET = "budget_"
+"""What the keys of `BudgetReached` start with."""
+
+
+class BudgetReached(InputRefused):
+    key = "budget_reached"
 
 
 class SettingsWrong(CodeCoachError):

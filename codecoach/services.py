@@ -15,6 +15,8 @@ from codecoach.coach.copilots import Copilots
 from codecoach.coach.evaluator import Evaluator
 from codecoach.coach.fix import Fixer
 from codecoach.coach.generation import Generations
+from codecoach.coach.meter import Meter
+from codecoach.coach.metering import MeteredLaboratory, MeteredModel
 from codecoach.coach.my_aws import MyAwsGate
 from codecoach.coach.runs import Runs
 from codecoach.coach.trials import Trials
@@ -32,6 +34,7 @@ from codecoach.settings import Backend, RunnerKind, Settings
 from codecoach.store import dynamodb, dynamodb_table, layout
 from codecoach.store.accounts import Accounts
 from codecoach.store.arrivals import Arrivals
+from codecoach.store.budgets import Budgets
 from codecoach.store.case_sets import CaseSets
 from codecoach.store.conversations import Conversations
 from codecoach.store.cookie_seal import CookieSeal, kept_secrets
@@ -48,6 +51,7 @@ from codecoach.store.revocations import Revocations
 from codecoach.store.sign_ins import SignIns
 from codecoach.store.sqlite import SqliteTable
 from codecoach.store.templates import Templates
+from codecoach.store.usage import UsageBook
 
 log = logging.getLogger(__name__)
 
@@ -157,16 +161,34 @@ class Services:
         return Programs(self.table)
 
     @part
+    def budgets(self) -> Budgets:
+        return Budgets(self.table)
+
+    @part
+    def meter(self) -> Meter:
+        return Meter(UsageBook(self.table), self.settings, self.conversations.get_message)
+
+    @part
     def clients(self) -> clients.Clients:
         return clients.clients(self.settings)
 
     @part
     def model(self) -> Model:
+        """For the command line; whatever has a user asks `metered_model`."""
         return ConverseModel(self.clients.runtime, self.clients.control)
 
     @part
     def laboratory(self) -> Laboratory:
+        """For the command line; whatever has a user asks `metered_laboratory`."""
         return Laboratory(self.clients.runtime)
+
+    @part
+    def metered_model(self) -> MeteredModel:
+        return MeteredModel(self.model, self.meter)
+
+    @part
+    def metered_laboratory(self) -> MeteredLaboratory:
+        return MeteredLaboratory(self.laboratory, self.meter)
 
     @part
     def directory(self) -> ModelDirectory:
@@ -190,7 +212,7 @@ class Services:
 
     @part
     def generations(self) -> Generations:
-        return Generations(self.model, self.conversations)
+        return Generations(self.metered_model, self.conversations)
 
     @part
     def copilots(self) -> Copilots:
@@ -202,7 +224,7 @@ class Services:
 
     @part
     def bench(self) -> Bench:
-        return Bench(self.laboratory, self.generations, self.conversations)
+        return Bench(self.metered_laboratory, self.generations, self.conversations)
 
     @part
     def case_sets(self) -> CaseSets:
@@ -214,7 +236,7 @@ class Services:
 
     @part
     def trials(self) -> Trials:
-        return Trials(self.laboratory, lambda: self.runner, self.simulated, self.limits, self.settings.region)
+        return Trials(self.metered_laboratory, lambda: self.runner, self.simulated, self.limits, self.settings.region)
 
     @part
     def evaluator(self) -> Evaluator:
@@ -275,7 +297,7 @@ class Services:
 
     def close(self) -> None:
         """End what runs, in the order in which the parts use one another."""
-        for name in ("generations", "evaluator", "runs", "runner", "simulated", "table", "table_as_it_is"):
+        for name in ("generations", "evaluator", "meter", "runs", "runner", "simulated", "table", "table_as_it_is"):
             close = getattr(self.__dict__.get(name), "close", None)
             try:
                 if close:

@@ -182,6 +182,30 @@ class Settings(BaseSettings):
         description="Take the provider's e-mail addresses as theirs who bring them, although it does not say that it verified them. Only for a provider whose users cannot choose their address.",
     )
 
+    budget_month_dollars: float = Field(
+        0,
+        ge=0,
+        le=1e6,
+        description="Most that a user's calls to models may cost in a calendar month (UTC), in US dollars by the catalogue's prices. 0: no limit. An administrator may give a user other limits in Settings; this holds for all of them.",
+    )
+    budget_month_tokens: int = Field(
+        0, ge=0, le=10**12, description="The same in tokens, sent and received; it counts models of unknown price too."
+    )
+    budget_conversation_dollars: float = Field(
+        0, ge=0, le=1e6, description="Most that one conversation may cost in all, in US dollars. 0: no limit."
+    )
+    budget_conversation_tokens: int = Field(0, ge=0, le=10**12, description="The same in tokens.")
+    budget_message_dollars: float = Field(
+        0,
+        ge=0,
+        le=1e6,
+        description="Most that one call to a model may cost, in US dollars, all that is sent along included; replies in chat become shorter, other calls are refused. 0: no limit.",
+    )
+    budget_message_tokens: int = Field(0, ge=0, le=10**12, description="The same in tokens.")
+    budget_warn_percent: int = Field(
+        80, ge=1, le=100, description="Share of a limit from which on a user is warned, in per cent."
+    )
+
     admin_email: str = Field(
         "admin@demo.com",
         description="Sign-in name of the first administrator, created at the first start with a random one-time password.",

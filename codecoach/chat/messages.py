@@ -33,10 +33,27 @@ class MessageState(StrEnum):
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens as the service counted them."""
+    """What a reply used.
+
+    micro_dollars  what it cost, in millionths of a US dollar; None where it was not priced, or no price is known
+    estimated      True where the service did not say, as of a reply that was stopped: rather too many than too few
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
+    micro_dollars: int | None = None
+    estimated: bool = False
+
+    def __add__(self, more: "Usage") -> "Usage":
+        """Both together; where the price of one is not known, neither is that of both."""
+        parts = [part for part in (self, more) if part != Usage()]
+        prices = [part.micro_dollars for part in parts if part.micro_dollars is not None]
+        return Usage(
+            self.input_tokens + more.input_tokens,
+            self.output_tokens + more.output_tokens,
+            sum(prices) if parts and len(prices) == len(parts) else None,
+            self.estimated or more.estimated,
+        )
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,17 @@ known of the call (`Sent`) lives as long as the process that made it.
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from codecoach.chat.messages import Message, MessageState, Role
-from codecoach.coach.generation import Generation, Generations
+from codecoach.coach.generation import Generation, Generations, writes_into
+from codecoach.coach.metering import MeteredLaboratoryReply
 from codecoach.errors import InputRefused
 from codecoach.models.laboratory import LaboratoryReply, Trace
 from codecoach.models.payloads import Payload
+from codecoach.models.port import Payer
 from codecoach.store import keys, owned
 from codecoach.store.conversations import Conversations
 
@@ -24,14 +26,14 @@ PLACES: Final = ("prompt", *(f"column-{index}" for index in range(4)))
 REMEMBERED: Final = 500
 
 # By message: who has sent it, and the reply.
-_sent: "OrderedDict[str, tuple[str | None, LaboratoryReply]]" = OrderedDict()
+_sent: "OrderedDict[str, tuple[str | None, LaboratoryReply | MeteredLaboratoryReply]]" = OrderedDict()
 _sending = threading.Lock()
 
 
 class Submits(Protocol):
-    """Who sends payloads (`models.laboratory.Laboratory`)."""
+    """Who sends payloads (`coach.metering.MeteredLaboratory`; `models.laboratory.Laboratory`, where nobody counts)."""
 
-    def submit(self, payload: Payload) -> LaboratoryReply: ...
+    def submit(self, payload: Payload) -> LaboratoryReply | MeteredLaboratoryReply: ...
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Bench:
     def submit(self, owner: str, place: str, payload: Payload) -> Generation:
         """Send a payload; its answer takes the place of the one before. What goes wrong at the model is found in the answer.
 
-        Raises `InputRefused` while an answer is being written there, and `StoreError`.
+        Raises `InputRefused` while an answer is being written there or where a budget leaves no room for it, and `StoreError`.
         """
         thread = keys.bench(owner, place)
         before = self._conversations.messages(thread, limit=1).messages
@@ -67,12 +69,16 @@ class Bench:
             MessageState.STREAMING,
             payload.model_id,
         )
-        reply = self._laboratory.submit(payload)
+        reply = self._laboratory.submit(replace(payload, payer=writes_into(Payer(owner), thread, message)))
         with _sending:
             _sent[message.id] = (owned.acting(), reply)
             while len(_sent) > REMEMBERED:
                 _sent.popitem(last=False)
-        generation = self._generations.follow(thread, reply, message)
+        try:
+            generation = self._generations.follow(thread, reply, message)
+        except BaseException:
+            reply.close()
+            raise
         for old in before:
             self._conversations.delete_message(thread, old.id)
         return generation

@@ -10,7 +10,7 @@ from codecoach.coach.generation import Generation, Generations
 from codecoach.coach.history import Limits
 from codecoach.coach.titles import title
 from codecoach.errors import InputRefused, VersionConflict
-from codecoach.models.port import ModelRequest
+from codecoach.models.port import ModelRequest, Payer
 from codecoach.settings import Settings
 from codecoach.store.conversations import Conversations
 
@@ -34,8 +34,9 @@ class _Thread:
 class Coach:
     """Takes turns in conversations. Every method stores what the user did first and returns the reply being written.
 
-    All of them raise `InputRefused` (nothing was said; a reply is being written already; the conversation is gone),
-    `ModelInputTooLong` (before anything is stored) and `StoreError`. What goes wrong at the model is found in the reply.
+    All of them raise `InputRefused` (nothing was said; a reply is being written already; the conversation is gone; a budget
+    leaves no room for it), `ModelInputTooLong` (both before anything is stored) and `StoreError`. What goes wrong at the
+    model is found in the reply.
     What replaces or deletes messages raises `VersionConflict` where they are others than those that the user saw, in `seen`:
     the message as it was drawn, and the last one of the thread.
     """
@@ -53,9 +54,11 @@ class Coach:
         thread = self._thread(conversation, None, model_id)
         said = self._said(text, self._conversations.new_message_id(thread.last_id))
         request = self._question(conversation, (*thread.before, said), model_id)
-        self._conversations.save(conversation.id, said)
-        self._to_top(conversation, text)
-        return self._reply(conversation, request, said.id)
+        message = self._reply_to(request, said.id)
+        with self._generations.asked(conversation.id, request, message) as reply:
+            self._conversations.save(conversation.id, said)
+            self._to_top(conversation, text)
+            return self._generations.start(conversation.id, request, message, reply)
 
     def resume(self, conversation: Conversation, message: Message, model_id: str) -> Generation:
         """Go on with an unfinished reply, in the same message."""
@@ -63,12 +66,16 @@ class Coach:
         _must_be_as_seen(thread, message, message.id)
         voice = self._voice(conversation, thread.before)
         room = history.without(self._limits(model_id), voice.turns)
-        request = voice.speaking(history.continuation(model_id, voice.system, thread.before, message, room))
+        request = _paid(
+            conversation, voice.speaking(history.continuation(model_id, voice.system, thread.before, message, room))
+        )
         if request.turns[-1].role is Role.ASSISTANT:
             # No model takes a prefill that ends in white space: it writes that anew.
             message = replace(message, text=message.text.rstrip())
-        self._to_top(conversation)
-        return self._generations.start(conversation.id, request, replace(message, model_id=model_id))
+        message = replace(message, model_id=model_id)
+        with self._generations.asked(conversation.id, request, message) as reply:
+            self._to_top(conversation)
+            return self._generations.start(conversation.id, request, message, reply)
 
     def retry(
         self, conversation: Conversation, message: Message, model_id: str, seen: tuple[Message, str] | None = None
@@ -78,8 +85,10 @@ class Coach:
         if seen:
             _must_be_as_seen(thread, *seen)
         request = self._question(conversation, thread.before, model_id)
-        self._to_top(conversation)
-        generation = self._reply(conversation, request, thread.last_id)
+        message = self._reply_to(request, thread.last_id)
+        with self._generations.asked(conversation.id, request, message) as reply:
+            self._to_top(conversation)
+            generation = self._generations.start(conversation.id, request, message, reply)
         for old in reversed(thread.rest):  # the newest first, so that a crash leaves no gap
             self._conversations.delete_message(conversation.id, old.id)
         return generation
@@ -98,11 +107,13 @@ class Coach:
             _must_be_as_seen(thread, *seen)
         said = self._said(text, message_id)
         request = self._question(conversation, (*thread.before, said), model_id)
-        self._conversations.save(conversation.id, said)
-        if later := [message.id for message in thread.rest if message.id > message_id]:
-            self._conversations.delete_from(conversation.id, later[0])
-        self._to_top(conversation, text)
-        return self._reply(conversation, request, thread.last_id)
+        message = self._reply_to(request, thread.last_id)
+        with self._generations.asked(conversation.id, request, message) as reply:
+            self._conversations.save(conversation.id, said)
+            if later := [old.id for old in thread.rest if old.id > message_id]:
+                self._conversations.delete_from(conversation.id, later[0])
+            self._to_top(conversation, text)
+            return self._generations.start(conversation.id, request, message, reply)
 
     def _thread(self, conversation: Conversation, message_id: str | None, model_id: str) -> _Thread:
         """The thread around a message (None: at its end). Raises `InputRefused` where a reply is being written in it."""
@@ -124,10 +135,10 @@ class Coach:
     def _question(self, conversation: Conversation, messages: tuple[Message, ...], model_id: str) -> ModelRequest:
         voice = self._voice(conversation, messages)
         room = history.without(self._limits(model_id), voice.turns)
-        return voice.speaking(history.question(model_id, voice.system, messages, room))
+        return _paid(conversation, voice.speaking(history.question(model_id, voice.system, messages, room)))
 
-    def _reply(self, conversation: Conversation, request: ModelRequest, after_id: str) -> Generation:
-        message = Message(
+    def _reply_to(self, request: ModelRequest, after_id: str) -> Message:
+        return Message(
             self._conversations.new_message_id(after_id),
             Role.ASSISTANT,
             "",
@@ -135,7 +146,6 @@ class Coach:
             MessageState.STREAMING,
             request.model_id,
         )
-        return self._generations.start(conversation.id, request, message)
 
     def _to_top(self, conversation: Conversation, text: str = "") -> None:
         """Move the conversation to the top of the list, and give it a title if it has none."""
@@ -157,6 +167,10 @@ class Coach:
 
     def _limits(self, model_id: str) -> Limits:
         return history.limits(model_id, self._settings.local_context_tokens)
+
+
+def _paid(conversation: Conversation, request: ModelRequest) -> ModelRequest:
+    return replace(request, payer=Payer(conversation.owner, conversation.id))
 
 
 def _must_be_as_seen(thread: _Thread, message: Message, last_id: str) -> None:

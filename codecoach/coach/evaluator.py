@@ -20,9 +20,10 @@ from codecoach.chat.messages import MessageState
 from codecoach.coach.spending import Spending
 from codecoach.coach.stopping import Stop
 from codecoach.coach.trials import Trials, most_dollars
-from codecoach.errors import InputRefused, StoreError, VersionConflict
+from codecoach.errors import BUDGET, InputRefused, StoreError, VersionConflict
 from codecoach.lab.evaluation import MAX_TRIALS, EvaluationState, Outcome, Plan
 from codecoach.models import payloads
+from codecoach.models.port import Payer
 from codecoach.store import keys, owned
 from codecoach.store.evaluations import Evaluation, Evaluations
 
@@ -71,6 +72,7 @@ class EvaluationJob:
         # What came after the last save of a process that was killed was paid all the same.
         known = sum(outcome.dollars or 0.0 for outcome in self._outcomes.values())
         self._spending = Spending(plan.cap_dollars, max(head.dollars, known))
+        self._payer = Payer(head.owner)
         self._stop = Stop()
         self._end: EvaluationState | None = None
         self._waits: dict[int, float] = {}
@@ -166,7 +168,7 @@ class EvaluationJob:
             outcome: Outcome | None = None
             try:
                 if not self._stop.pressed:
-                    outcome = self._trials.make(self.plan, *place, self._stop, self._note_wait)
+                    outcome = self._trials.make(self.plan, *place, self._stop, self._note_wait, self._payer)
             except Exception:  # whatever it is, the others must be made
                 log.exception("trial %s of evaluation %s", place, self.id)
             finally:
@@ -186,6 +188,8 @@ class EvaluationJob:
             self.version += 1
             self._changed.notify_all()
         self._keep()
+        if outcome.error and outcome.error.key.startswith(BUDGET):
+            self._finish(EvaluationState.CAPPED)  # each of the others would be refused too
 
     def _note_wait(self, seconds: float) -> None:
         with self._changed:

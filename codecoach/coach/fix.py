@@ -12,7 +12,7 @@ from codecoach.coach.assistants import prompt
 from codecoach.coach.generation import Generation, Generations
 from codecoach.errors import ModelInputTooLong
 from codecoach.i18n import Language
-from codecoach.models.port import ModelRequest, Turn
+from codecoach.models.port import ModelRequest, Payer, Turn
 from codecoach.settings import Settings
 from codecoach.store import keys
 from codecoach.store.conversations import Conversations
@@ -30,8 +30,8 @@ class Fixer:
     """Asks a model about a program of the Editor.
 
     A repair is written into the thread of the program's id, an explanation into `explanation_thread`, so that a block in it
-    is never taken for a corrected program. Both raise `InputRefused` where a reply is being written there,
-    `ModelInputTooLong` and `StoreError`.
+    is never taken for a corrected program. Both raise `InputRefused` where a reply is being written there or a budget leaves
+    no room for it, `ModelInputTooLong` and `StoreError`.
     """
 
     def __init__(self, conversations: Conversations, generations: Generations, settings: Settings) -> None:
@@ -41,18 +41,24 @@ class Fixer:
 
     def fix(self, program: Program, record: RunRecord, language: Language, model_id: str) -> Generation:
         """Ask for the corrected program. `record` is its last run, whole (`Programs.run`)."""
-        return self._ask(program.id, prompt("fix"), question(program, record, language), model_id)
+        return self._ask(program, program.id, prompt("fix"), question(program, record, language), model_id)
 
     def explain(self, program: Program, language: Language, model_id: str) -> Generation:
         """Ask what the program does."""
-        return self._ask(explanation_thread(program.id), _in_language("explain", language), _code(program), model_id)
+        thread, system = explanation_thread(program.id), _in_language("explain", language)
+        return self._ask(program, thread, system, _code(program), model_id)
 
-    def _ask(self, thread: str, system: str, text: str, model_id: str) -> Generation:
+    def _ask(self, program: Program, thread: str, system: str, text: str, model_id: str) -> Generation:
         room = history.limits(model_id, self._settings.local_context_tokens)
         if history.tokens(system) + history.tokens(text) + history.TURN_TOKENS > room.input:
             raise ModelInputTooLong()
         request = ModelRequest(
-            model_id, (Turn(Role.USER, text),), system, max_tokens=room.reply, temperature=TEMPERATURE
+            model_id,
+            (Turn(Role.USER, text),),
+            system,
+            max_tokens=room.reply,
+            temperature=TEMPERATURE,
+            payer=Payer(program.owner),
         )
         message = Message(
             self._conversations.new_message_id(),

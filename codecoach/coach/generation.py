@@ -3,6 +3,8 @@
 import atexit
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,10 +13,10 @@ from codecoach.chat.messages import Message, Role
 from codecoach.coach.seam import Seam
 from codecoach.coach.writing import SAVE_S, Generation, MessageStore
 from codecoach.errors import InputRefused
-from codecoach.models.port import Model, ModelRequest, Reply
+from codecoach.models.port import Model, ModelRequest, Payer, Reply
 from codecoach.store import owned
 
-__all__ = ["Generation", "Generations", "interrupt_all"]
+__all__ = ["Generation", "Generations", "interrupt_all", "writes_into"]
 
 # How long the end of the process waits for the last saves.
 CLOSE_S = 5.0
@@ -33,16 +35,32 @@ class Generations:
         self._store = conversations
         self._save_s = save_s
 
-    def start(self, thread_id: str, request: ModelRequest, message: Message) -> Generation:
-        """Start writing `message`, and go on after its text where it has some.
+    @contextmanager
+    def asked(self, thread_id: str, request: ModelRequest, message: Message) -> Iterator[Reply]:
+        """A reply for `start`, so that what stands in its way is known before anything is stored; nothing is sent yet.
 
-        Raises `InputRefused` where a reply is being written in this thread already, and `StoreError` where the message
-        cannot even be stored at first.
+        Raises `BudgetReached`. Where the block raises, the reply is given up.
         """
+        reply = self._model.stream(replace(request, payer=writes_into(request.payer, thread_id, message)))
+        try:
+            yield reply
+        except BaseException:
+            reply.close()
+            raise
+
+    def start(self, thread_id: str, request: ModelRequest, message: Message, reply: Reply | None = None) -> Generation:
+        """Start writing `message`, and go on after its text where it has some; `reply` as `asked` gave it.
+
+        Raises `InputRefused` where a reply is being written in this thread already or a budget leaves no room for it, and
+        `StoreError` where the message cannot even be stored at first.
+        """
+        if reply is None:
+            with self.asked(thread_id, request, message) as reply:
+                return self.start(thread_id, request, message, reply)
         # After a prefill the model goes on by itself; asked to continue, it tends to repeat its last words.
         prefilled = request.turns[-1].role is Role.ASSISTANT
         seam = Seam(message.text) if message.text and not prefilled else None
-        return self.follow(thread_id, self._model.stream(request), message, seam)
+        return self.follow(thread_id, reply, message, seam)
 
     def follow(self, thread_id: str, reply: Reply, message: Message, seam: Seam | None = None) -> Generation:
         """As `start`, for a reply that somebody has asked for already."""
@@ -88,6 +106,13 @@ class Generations:
     def close(self) -> None:
         """Mark all running replies as interrupted and save them."""
         interrupt_all()
+
+
+def writes_into(payer: Payer | None, thread_id: str, message: Message) -> Payer | None:
+    """The payer of what is written into a message."""
+    if payer is None:
+        return None
+    return replace(payer, thread_id=thread_id, message_id=message.id, chars_before=len(message.text))
 
 
 def interrupt_all() -> None:

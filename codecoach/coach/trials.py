@@ -12,14 +12,16 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from codecoach.aws.simulated import SimulatedAws
 from codecoach.chat.messages import MessageError, MessageState, Usage
 from codecoach.coach import matching
 from codecoach.coach.assistants import prompt
+from codecoach.coach.bench import Submits
 from codecoach.coach.history import TURN_TOKENS, tokens
+from codecoach.coach.metering import MeteredLaboratoryReply
 from codecoach.coach.stopping import Stop
 from codecoach.coach.trial_programs import TrialPrograms
 from codecoach.errors import CodeCoachError, ModelThrottled, StreamBroken
@@ -29,8 +31,8 @@ from codecoach.lab.evaluation import Outcome, Plan, Verdict
 from codecoach.lab.sheet import Parameters, Sheet
 from codecoach.models import payloads
 from codecoach.models.catalogue import LOCAL
-from codecoach.models.laboratory import Laboratory, LaboratoryReply, dollars
-from codecoach.models.port import TextDelta, Waiting
+from codecoach.models.laboratory import LaboratoryReply, dollars
+from codecoach.models.port import NOBODY, Payer, TextDelta, Waiting
 from codecoach.runner.port import Limits, Runner
 
 # Pauses after a call has been refused as often as `models.repeating` tries: a test set has time.
@@ -52,7 +54,7 @@ class Trials:
 
     def __init__(
         self,
-        laboratory: Laboratory,
+        laboratory: Submits,
         runner: Callable[[], Runner],
         simulated: SimulatedAws,
         limits: Limits,
@@ -63,26 +65,27 @@ class Trials:
         self._programs = TrialPrograms(runner, simulated, limits, region)
         self._pauses_s = pauses_s
 
-    def make(self, plan: Plan, row: int, variant: int, stop: Stop, waits: Waits) -> Outcome:
-        """Make one trial. Whatever goes wrong with it is in its outcome."""
+    def make(self, plan: Plan, row: int, variant: int, stop: Stop, waits: Waits, payer: Payer = NOBODY) -> Outcome:
+        """Make one trial. Whatever goes wrong with it is in its outcome, a budget that is used up among it."""
         outcome = Outcome(row, variant, "", MessageState.COMPLETE, dollars=0.0)
         try:
             sheet = plan.variants[variant].sheet_for(plan.cases, row).filled()
-            call = _Call(self._laboratory, sheet, stop, waits, self._pauses_s)
-            outcome = _with_answer(outcome, call)
+            caller = _Caller(self._laboratory, payer, stop, waits, self._pauses_s)
+            outcome = _with_answer(outcome, _Call(caller, sheet))
             if outcome.made:
                 values = plan.cases.values(row)
                 for check in plan.cases.checks:
-                    outcome = self._checked(outcome, check, check.wanted(values), stop, waits)
+                    outcome = self._checked(outcome, check, check.wanted(values), caller)
         except CodeCoachError as error:
             outcome = _failed(outcome, error)
         return replace(outcome, state=MessageState.STOPPED) if stop.pressed else outcome
 
-    def _checked(self, outcome: Outcome, check: Check, expected: str, stop: Stop, waits: Waits) -> Outcome:
+    def _checked(self, outcome: Outcome, check: Check, expected: str, caller: "_Caller") -> Outcome:
+        stop = caller.stop
         if stop.pressed or (not expected and check.kind != "code"):
             return outcome
         if check.kind == "judge":
-            verdict, cost = self._judged(outcome.text, check, expected, stop, waits)
+            verdict, cost = _judged(outcome.text, check, expected, caller)
             known = outcome.dollars is not None and cost is not None
             outcome = replace(outcome, dollars=(outcome.dollars or 0) + (cost or 0) if known else None)
         elif check.kind == "code":
@@ -94,37 +97,33 @@ class Trials:
             verdict = Verdict(check.kind, match.passed, Notice(f"lab.verdict.{match.key}"), match.detail)
         return replace(outcome, verdicts=(*outcome.verdicts, verdict))
 
-    def _judged(
-        self, answer: str, check: Check, expected: str, stop: Stop, waits: Waits
-    ) -> tuple[Verdict, float | None]:
-        call = _Call(self._laboratory, _judge_sheet(answer, check, expected), stop, waits, self._pauses_s)
-        call.read()
-        if call.error:
-            raise call.error
-        cost, word = dollars(check.model_id, call.billed), _WORD.match(call.text)
-        if word is None:
-            return Verdict("judge", None, Notice("lab.verdict.judge_unclear"), call.text.strip()[:DETAIL_CHARS]), cost
-        said = call.text[word.end() :].strip()[:DETAIL_CHARS]
-        return Verdict("judge", word[1].upper() == "PASS", detail=said), cost
+
+@dataclass(frozen=True)
+class _Caller:
+    """What the calls of one trial have in common."""
+
+    laboratory: Submits
+    payer: Payer
+    stop: Stop
+    waits: Waits
+    pauses_s: tuple[float, ...]
 
 
 class _Call:
     """One call of a model, repeated while the service is limiting requests. `read` fills in the rest."""
 
-    def __init__(
-        self, laboratory: Laboratory, sheet: Sheet, stop: Stop, waits: Waits, pauses_s: tuple[float, ...]
-    ) -> None:
-        self.payload = payloads.build(sheet)
+    def __init__(self, caller: _Caller, sheet: Sheet) -> None:
+        self.payload = replace(payloads.build(sheet), payer=caller.payer)
         self.text = ""
         self.usage = Usage()
         self.first_token_ms: float | None = None
         self.total_ms: float | None = None
         self.stop_reason = ""
         self.error: CodeCoachError | None = None
-        self._laboratory = laboratory
-        self._stop = stop
-        self._waits = waits
-        self._pauses_s = pauses_s
+        self._laboratory = caller.laboratory
+        self._stop = caller.stop
+        self._waits = caller.waits
+        self._pauses_s = caller.pauses_s
 
     def read(self) -> None:
         """Call, and wait for all of the answer."""
@@ -147,7 +146,7 @@ class _Call:
         asked = self.usage.input_tokens or tokens(json.dumps(self.payload.json()["body"], ensure_ascii=False))
         return Usage(asked, tokens(self.text))
 
-    def _read(self, reply: LaboratoryReply) -> None:
+    def _read(self, reply: LaboratoryReply | MeteredLaboratoryReply) -> None:
         try:
             for event in reply:
                 if isinstance(event, TextDelta):
@@ -203,6 +202,19 @@ def _failed(outcome: Outcome, error: CodeCoachError) -> Outcome:
     state = MessageState.INTERRUPTED if isinstance(error, StreamBroken) else MessageState.FAILED
     values = {name: str(value) for name, value in error.values.items()}
     return replace(outcome, state=state, error=MessageError(error.key, values, error.reference))
+
+
+def _judged(answer: str, check: Check, expected: str, caller: _Caller) -> tuple[Verdict, float | None]:
+    """The judge's verdict, and what it cost."""
+    call = _Call(caller, _judge_sheet(answer, check, expected))
+    call.read()
+    if call.error:
+        raise call.error
+    cost, word = dollars(check.model_id, call.billed), _WORD.match(call.text)
+    if word is None:
+        return Verdict("judge", None, Notice("lab.verdict.judge_unclear"), call.text.strip()[:DETAIL_CHARS]), cost
+    said = call.text[word.end() :].strip()[:DETAIL_CHARS]
+    return Verdict("judge", word[1].upper() == "PASS", detail=said), cost
 
 
 def _judge_sheet(answer: str, check: Check, expected: str) -> Sheet:

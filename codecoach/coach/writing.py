@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from codecoach.chat.messages import Message, MessageError, MessageState, Usage
+from codecoach.coach.metering import MeteredReply
 from codecoach.coach.seam import Seam
 from codecoach.errors import CodeCoachError, StreamBroken
 from codecoach.models.port import Finished, Reply, TextDelta, Waiting
@@ -148,6 +149,7 @@ class Generation:
             if self._save():
                 self._look_for_stop()
         self._reply.close()
+        self._note_usage()
         for attempt in range(FINAL_TRIES):
             saved = self._save()
             self._set_done()
@@ -180,9 +182,16 @@ class Generation:
     def _finish(self, event: Finished) -> None:
         if self._seam:
             self._append(self._seam.rest())
-        before = self._message.usage
-        usage = Usage(before.input_tokens + event.usage.input_tokens, before.output_tokens + event.usage.output_tokens)
-        self._end(MessageState.COMPLETE, stop_reason=event.stop_reason, usage=usage)
+        self._end(MessageState.COMPLETE, stop_reason=event.stop_reason, usage=self._message.usage + event.usage)
+
+    def _note_usage(self) -> None:
+        """Have the reply counted; one that did not come to its end has used something too."""
+        if not isinstance(self._reply, MeteredReply):
+            return
+        self._reply.settle()
+        with self._changed:
+            if self._message.state is not MessageState.COMPLETE:
+                self._message = replace(self._message, usage=self._message.usage + self._reply.used)
 
     def _fail(self, error: Exception) -> None:
         if self._ended.is_set():

@@ -21,7 +21,7 @@ class EvaluationState(StrEnum):
     COMPLETE     every trial has been made, whatever came of it
     STOPPED      the user stopped it
     INTERRUPTED  the process that made the trials ended
-    CAPPED       the next trial might have cost more than was left
+    CAPPED       the next trial might have cost more than was left, of the plan's cap or of its owner's budget
     """
 
     RUNNING = "running"

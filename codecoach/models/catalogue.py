@@ -130,6 +130,16 @@ def entry(model_id: str) -> Entry | None:
     return known
 
 
+def micro_dollars(model_id: str, input_tokens: int, output_tokens: int) -> int | None:
+    """What so many tokens cost, in millionths of a US dollar; None where no price is known."""
+    known = entry(model_id)
+    price = known.price_of(model_id) if known else None
+    if price is None:
+        return None
+    # A dollar per million tokens is a millionth of a dollar per token.
+    return round(input_tokens * price.input_per_mtok + output_tokens * price.output_per_mtok)
+
+
 def entries() -> tuple[Entry, ...]:
     """All of the catalogue."""
     return tuple(_entries().values())

@@ -20,6 +20,7 @@ from codecoach.errors import InputRefused
 from codecoach.i18n import Notice
 from codecoach.lab.sheet import Example, Parameters, Sheet
 from codecoach.models.catalogue import Entry, Format, base_id, entry, nearest_living
+from codecoach.models.port import Payer
 
 Operation = Literal["InvokeModel", "Converse"]
 ImageFormat = Literal["png", "jpeg", "gif", "webp"]
@@ -65,6 +66,7 @@ class Payload:
 
     body   JSON, but for the bytes of pictures in a Converse request, which boto3 takes as they are
     notes  what was changed on the way from the sheet, and why
+    payer  does not leave, as in `ModelRequest`
     """
 
     operation: Operation
@@ -72,6 +74,7 @@ class Payload:
     format: Format
     body: dict[str, Any]
     notes: tuple[Notice, ...] = ()
+    payer: Payer | None = field(default=None, compare=False)
 
     @property
     def streamed(self) -> str:

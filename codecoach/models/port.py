@@ -18,12 +18,34 @@ class Turn:
 
 
 @dataclass(frozen=True)
+class Payer:
+    """Whose budget a call to a model counts against, and where what comes of it is kept.
+
+    username         empty: nobody's (`NOBODY`)
+    conversation_id  the conversation whose budget it counts against too
+    thread_id, message_id  the reply's message, by which is told what came of a call whose process died
+    chars_before     characters that the message has already
+    """
+
+    username: str
+    conversation_id: str = ""
+    thread_id: str = ""
+    message_id: str = ""
+    chars_before: int = 0
+
+
+# The command line's: it has no users, whoever may start it has the account's own credentials.
+NOBODY = Payer("")
+
+
+@dataclass(frozen=True)
 class ModelRequest:
     """What is asked of a model.
 
     turns        alternate, start with the user's and, but for a prefill, end with the user's
     max_tokens   at most this many tokens of reply
     temperature  None: not sent; the newest models refuse it (the catalogue knows which)
+    payer        is not sent; without one, what counts calls (`coach.metering`) refuses the request
     """
 
     model_id: str
@@ -33,6 +55,7 @@ class ModelRequest:
     temperature: float | None = None
     top_p: float | None = None
     stop_sequences: tuple[str, ...] = ()
+    payer: Payer | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

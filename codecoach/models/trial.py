@@ -5,7 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from codecoach.chat.messages import Role, Usage
-from codecoach.models.port import Finished, Model, ModelRequest, TextDelta, Turn
+from codecoach.models.port import Finished, Model, ModelRequest, Payer, TextDelta, Turn
 
 PROMPT = "Say hello in one short sentence."
 # Reasoning models think first; with fewer tokens some of them never come to speak.
@@ -26,9 +26,9 @@ class Trial:
     usage: Usage
 
 
-def trial(model: Model, model_id: str) -> Trial:
-    """Call a model and return what it said. Raises `ModelError`."""
-    request = ModelRequest(model_id, (Turn(Role.USER, PROMPT),), max_tokens=MAX_TOKENS)
+def trial(model: Model, model_id: str, payer: Payer | None = None) -> Trial:
+    """Call a model and return what it said. Raises `ModelError`, and `BudgetReached` where calls are counted."""
+    request = ModelRequest(model_id, (Turn(Role.USER, PROMPT),), max_tokens=MAX_TOKENS, payer=payer)
     started = time.monotonic()
     text, first_text_s, usage = "", None, Usage()
     with closing(model.stream(request)) as reply:

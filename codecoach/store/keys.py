@@ -27,10 +27,13 @@
     user#<username>      cases#<id>                          test cases of the Prompt Lab, and their checks   -
     user#<username>      evaluation#<id>                     how far an evaluation has come                   -
     user#<username>      program#<id>                        what a list shows of a program of the Editor    -
+    usage#<month>        <username>                          what a user has used of the models in a month   -
+    budgets              <username>                          limits that an administrator gave a user        -
     thread#<id>          message#<message id>                message of a conversation or a program          -
     thread#<id>          program                             program of the Editor, whole                    -
     thread#<id>          run#<run id>                        record of a run                                 -
     thread#<id>          ran#<message id>.<block>            this block of the message has runs, in a thread of its own   -
+    thread#<id>          spent                               what a conversation has used of the models      -
     thread#<id>          plan                                evaluation: what is tried                       -
     thread#<id>          outcome#<row>.<variant>             what came of one trial of an evaluation         -
     thread#<id>          stop#<message id>                   somebody wants this reply stopped               1 minute
@@ -61,6 +64,7 @@ CASES = "cases#"
 EVALUATION = "evaluation#"
 OUTCOME = "outcome#"
 PLAN = "plan"
+SPENT = "spent"
 PROGRAM = "program#"
 SIGN_IN = "sign-in#"
 MESSAGE = "message#"
@@ -71,6 +75,7 @@ BENCH = "lab-"
 
 ACCOUNTS = "accounts"
 INVITATIONS = "invitations"
+BUDGETS = "budgets"
 REVOCATIONS = Key("revocations", "latest")
 COOKIE_SECRETS = Key("secrets", "cookie")
 LAYOUT = Key("layout", "current")
@@ -200,6 +205,23 @@ def program(owner: str, program_id: str) -> Key:
 
 def program_body(program_id: str) -> Key:
     return Key(thread(program_id), "program")
+
+
+def usage_in(month: str) -> str:
+    """The partition of what everybody has used in a month, given as 2026-11."""
+    return f"usage#{month}"
+
+
+def usage(month: str, username: str) -> Key:
+    return Key(usage_in(month), username)
+
+
+def budget(username: str) -> Key:
+    return Key(BUDGETS, username)
+
+
+def spent(conversation_id: str) -> Key:
+    return Key(thread(conversation_id), SPENT)
 
 
 def thread(thread_id: str) -> str:

@@ -54,5 +54,5 @@ class Purging:
         # Messages first: where they are gone, no run of their code is kept any more.
         self._large.delete_range(keys.thread(thread_id), keys.MESSAGE)
         self.delete_runs(thread_id)
-        for prefix in (keys.RUN, keys.OUTCOME, keys.PLAN, keys.PART):
+        for prefix in (keys.RUN, keys.OUTCOME, keys.PLAN, keys.SPENT, keys.PART):
             self._large.delete_range(keys.thread(thread_id), prefix)

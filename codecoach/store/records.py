@@ -33,14 +33,13 @@ def from_message(message: Message) -> dict[str, Json]:
         "model_id": message.model_id,
         "updated_at": from_time(message.updated_at) if message.updated_at else None,
         "stop_reason": message.stop_reason,
-        "usage": [message.usage.input_tokens, message.usage.output_tokens],
+        "usage": _from_usage(message.usage),
         "error": {"key": error.key, "values": {**error.values}, "reference": error.reference} if error else None,
     }
 
 
 def to_message(message_id: str, data: dict[str, Json]) -> Message:
     """The inverse of `from_message`."""
-    input_tokens, output_tokens = cast(list[int], data["usage"])
     error = cast("dict[str, Json] | None", data["error"])
     return Message(
         id=message_id,
@@ -51,9 +50,20 @@ def to_message(message_id: str, data: dict[str, Json]) -> Message:
         model_id=str(data["model_id"]),
         updated_at=to_time(data["updated_at"]) if data["updated_at"] else None,
         stop_reason=str(data["stop_reason"]),
-        usage=Usage(input_tokens, output_tokens),
+        usage=_to_usage(data["usage"]),
         error=_to_error(error) if error else None,
     )
+
+
+def _from_usage(usage: Usage) -> list[Json]:
+    return [usage.input_tokens, usage.output_tokens, usage.micro_dollars, usage.estimated]
+
+
+def _to_usage(data: Json) -> Usage:
+    """Of older messages only the tokens are kept."""
+    numbers = cast("list[int]", data)
+    micro_dollars, estimated = cast("tuple[int | None, bool]", numbers[2:]) if numbers[2:] else (None, False)
+    return Usage(numbers[0], numbers[1], micro_dollars, estimated)
 
 
 def _to_error(data: dict[str, Json]) -> MessageError:

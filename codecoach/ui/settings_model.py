@@ -7,7 +7,7 @@ from typing import Final
 import streamlit as st
 
 from codecoach.i18n import Notice
-from codecoach.models.port import ModelCard
+from codecoach.models.port import ModelCard, Payer
 from codecoach.models.trial import Trial, trial
 from codecoach.store.accounts import Account
 from codecoach.ui import notices, session
@@ -130,7 +130,7 @@ def _test(account: Account, model_id: str, trials: dict[str, Trial | Failed]) ->
 
 def _tested(account: Account, model_id: str) -> Trial | Failed:
     try:
-        outcome = trial(services().model, model_id)
+        outcome = trial(services().metered_model, model_id, Payer(account.username))
         services().preferences.record_test(account.username, model_id)
     except Exception as error:
         known = notices.record(error)

@@ -35,7 +35,7 @@ class ToldTrials:
         self.fails: set[tuple[int, int]] = set()
         self._lock = threading.Lock()
 
-    def make(self, plan, row, variant, stop, waits) -> Outcome:
+    def make(self, plan, row, variant, stop, waits, payer) -> Outcome:
         with self._lock:
             self.made.append((row, variant))
             self.at_once += 1
