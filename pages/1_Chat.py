@@ -3,7 +3,19 @@
 import streamlit as st
 
 from codecoach.chat.messages import MessageState
-from codecoach.ui import acting, aws_choice, conversation, fresh, icon_only, notices, page, run_panel, running, sidebar
+from codecoach.ui import (
+    acting,
+    aws_choice,
+    budget,
+    conversation,
+    fresh,
+    icon_only,
+    notices,
+    page,
+    run_panel,
+    running,
+    sidebar,
+)
 from codecoach.ui.live import Following
 from codecoach.ui.reply import Surroundings
 
@@ -18,7 +30,7 @@ with notices.guard():
 sidebar.draw(owner, current)
 
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-    conversation.draw_header(owner, current)
+    spent = conversation.draw_header(owner, current)
     aws_choice.draw(owner)
 icon_only.draw_style()
 run_panel.draw_style()
@@ -39,10 +51,16 @@ stop = st.bottom.empty()
 if current and last and last.state is MessageState.STREAMING and not dialog_open:
     with stop.container(horizontal_alignment="center"):
         conversation.draw_stop(current, last)
+warning = st.bottom.empty()
+if current:
+    budget.draw_spent(spent, owner, current)
+budget.draw_warning(owner, current.id if current else "", warning)
 # Not inside `st.bottom`: only where Streamlit itself puts the input there does the page keep to its end.
 conversation.draw_composer(owner, current, disabled=not readable)
 
 if not dialog_open:
     with notices.guard():
-        following.until_done()
+        if following.until_done() and current:  # that has cost something
+            budget.draw_spent(spent, owner, current)
+            budget.draw_warning(owner, current.id, warning)
     stop.empty()

@@ -5,6 +5,7 @@ import streamlit as st
 from codecoach.ui import (
     acting,
     advice,
+    budget,
     editor,
     icon_only,
     notices,
@@ -40,6 +41,7 @@ with left, notices.guard():
     editor.draw_conflict(shop)
     editor.draw_code(shop)
     editor.draw_buttons(shop)
+    budget.draw_warning(owner)
     editor.draw_inputs(shop)
     editor.draw_keys(shop)
 with right, notices.guard():

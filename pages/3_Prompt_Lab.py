@@ -3,7 +3,7 @@
 import streamlit as st
 
 from codecoach.chat.messages import MessageState
-from codecoach.ui import acting, icon_only, notices, page
+from codecoach.ui import acting, budget, icon_only, notices, page
 from codecoach.ui.lab import answer, cases, compare, evaluation, modes, prompt, templates, workbench
 from codecoach.ui.live import Following
 from codecoach.ui.session import services
@@ -19,6 +19,7 @@ with notices.guard():
     templates.draw_bar(bench)
     templates.draw_conflicts(bench)
 acting.show_problem()
+budget.draw_warning(account.username)
 
 if mode == "prompt":
     left, right = st.columns(2, gap="medium")

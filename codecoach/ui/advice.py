@@ -5,7 +5,7 @@ import streamlit as st
 from codecoach.chat.messages import Message, MessageState
 from codecoach.coach.fix import corrected, explanation_thread
 from codecoach.store.programs import RunRecord
-from codecoach.ui import diff, invisible, models, notices, reply
+from codecoach.ui import budget, diff, invisible, models, notices, reply
 from codecoach.ui.live import Following
 from codecoach.ui.reply import LiveReply, Surroundings
 from codecoach.ui.session import language, services, t
@@ -19,16 +19,18 @@ def fix(shop: Workshop, record: RunRecord) -> None:
     """Have the model correct the program."""
     if _is_written(shop.program.id):
         return
-    _dismiss_all(shop)
+    before = read(shop)
     services().fixer.fix(shop.program, record, language(), models.current(shop.program.owner))
+    _dismiss(before)
 
 
 def explain(shop: Workshop) -> None:
     """Have the model explain the program."""
     if _is_written(explanation_thread(shop.program.id)):
         return
-    _dismiss_all(shop)
+    before = read(shop)
     services().fixer.explain(shop.program, language(), models.current(shop.program.owner))
+    _dismiss(before)
 
 
 def _is_written(thread: str) -> bool:
@@ -79,8 +81,9 @@ def _threads(shop: Workshop) -> tuple[str, str]:
     return shop.program.id, explanation_thread(shop.program.id)
 
 
-def _dismiss_all(shop: Workshop) -> None:
-    for thread, message in read(shop):
+def _dismiss(given: list[Advice]) -> None:
+    """Throw away what a new reply replaces; not before it has begun, for it may be refused."""
+    for thread, message in given:
         dismiss(thread, message)
 
 
@@ -133,3 +136,4 @@ def _draw_below(shop: Workshop, thread: str, message: Message) -> None:
             on_click=act,
             args=(shop, dismiss, thread, message),
         )
+        st.caption(" · ".join([notices.plain(models.label(message.model_id)), *budget.words(message)]), width="content")

@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 from codecoach.chat.messages import Conversation, Message, MessageState, Role
 from codecoach.coach import assistants, copilots
 from codecoach.errors import CodeCoachError
-from codecoach.ui import models, notices, reading_place, reply, session, sidebar
+from codecoach.ui import budget, models, notices, reading_place, reply, session, sidebar
 from codecoach.ui.acting import attempt, attempt_once, attempted
 from codecoach.ui.icon_only import icon_only
 from codecoach.ui.reply import LiveReply, Surroundings
@@ -44,8 +44,8 @@ _EXAMPLES: Final = {
 }
 
 
-def draw_header(owner: str, conversation: Conversation | None) -> None:
-    """Draw which assistant and which model answer here."""
+def draw_header(owner: str, conversation: Conversation | None) -> DeltaGenerator:
+    """Draw which assistant and which model answer here; returns where it is said what that has cost."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if conversation:
             with notices.guard():
@@ -57,6 +57,7 @@ def draw_header(owner: str, conversation: Conversation | None) -> None:
                 icon=":material/neurology:",
                 help=t("chat.model_help"),
             )
+        return st.empty()
 
 
 def _draw_assistant(owner: str, conversation: Conversation) -> None:
@@ -256,11 +257,8 @@ def _button(label: str, key: str, action: Callable[[], None], icon: str = ":mate
 
 
 def _used(message: Message) -> str:
-    usage = message.usage
     words = [notices.plain(models.label(message.model_id))] if message.model_id else []
-    if usage.output_tokens:
-        words.append(t("chat.tokens", input=f"{usage.input_tokens:,}", output=f"{usage.output_tokens:,}"))
-    return " · ".join(words)
+    return " · ".join([*words, *budget.words(message)])
 
 
 def draw_look_again() -> None:

@@ -13,7 +13,7 @@ from codecoach.models import laboratory, payloads
 from codecoach.models.export import has_pictures
 from codecoach.models.payloads import Image, Payload
 from codecoach.store import keys
-from codecoach.ui import diff, notices, reply
+from codecoach.ui import budget, diff, notices, reply
 from codecoach.ui.lab import export
 from codecoach.ui.lab.prompt import PLACE, format_label
 from codecoach.ui.lab.workbench import View, Workbench
@@ -181,12 +181,7 @@ def draw_figures(message: Message) -> None:
 
 
 def _figures(message: Message) -> list[str]:
-    sent, usage = services().bench.sent(message), message.usage
-    words = []
-    if usage.output_tokens:
-        words.append(t("chat.tokens", input=f"{usage.input_tokens:,}", output=f"{usage.output_tokens:,}"))
-        cost = laboratory.dollars(message.model_id, usage)
-        words.append(t("lab.price_unknown") if cost is None else t("lab.dollars", dollars=f"{cost:.6f}"))
+    sent, words = services().bench.sent(message), budget.words(message)
     if sent and sent.trace.first_token_ms is not None:
         words.append(t("lab.first_token", ms=f"{sent.trace.first_token_ms:,.0f}"))
     if sent and sent.trace.total_ms is not None:
