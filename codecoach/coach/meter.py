@@ -22,7 +22,7 @@ from codecoach.chat.messages import Message, MessageState, Usage
 from codecoach.coach import history
 from codecoach.coach.budget import Standing, admitted, defaults
 from codecoach.coach.remembering import Memory, Turns
-from codecoach.errors import StoreError
+from codecoach.errors import BudgetReached, StoreError
 from codecoach.models.catalogue import micro_dollars
 from codecoach.models.port import Payer
 from codecoach.settings import Settings
@@ -106,6 +106,9 @@ class Meter:
                 break
             except _DeadCalls as found:
                 self._count_dead(found.calls)
+            except BudgetReached:
+                self._known.drop(call.username)  # what the page shows of it must not be older than the refusal
+                raise
         self._known.put(call.username, call.conversation_id, state)
         with self._changed:
             self._running[held.id] = held

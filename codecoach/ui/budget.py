@@ -58,7 +58,7 @@ def draw_warning(owner: str, conversation_id: str = "", place: DeltaGenerator | 
     gauge = standing.warning if standing else None
     if gauge:
         colour = "red" if gauge.percent >= 100 else "orange"
-        (place.caption if place else st.caption)(f":{colour}[:material/warning: {_warning(gauge)}]")
+        (place.markdown if place else st.markdown)(f":small[:{colour}[:material/warning: {_warning(gauge)}]]")
 
 
 def _warning(gauge: Gauge) -> str:

@@ -14,7 +14,6 @@ from codecoach.store.usage import NOTHING, MonthUsage, Spent, State
 from codecoach.ui import notices, usage_chart
 from codecoach.ui.administration import is_admin
 from codecoach.ui.session import services, t
-from codecoach.ui.settings_usage import cost
 
 log = logging.getLogger(__name__)
 
@@ -116,19 +115,26 @@ def _draw_chart(ranked: list[MonthUsage], total: Spent) -> None:
 
 
 def _draw_table(ranked: list[MonthUsage], budgets: dict[str, Budget]) -> None:
+    any_unpriced = any(one.total.unpriced for one in ranked)
     rows = [
         {
             t("usage.user"): one.username,
-            t("usage.dollars"): cost(one.total),
+            t("usage.dollars"): one.total.micro_dollars / 1e6,
             t("usage.limit"): _limit(budgets.get(one.username, Budget())),
             t("usage.used_percent"): _percent(one, budgets.get(one.username, Budget())),
             t("usage.input_tokens"): one.total.input_tokens,
             t("usage.output_tokens"): one.total.output_tokens,
             t("usage.calls"): one.total.calls,
         }
+        | ({t("usage.unpriced_calls"): one.total.unpriced} if any_unpriced else {})
         for one in ranked
     ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, alt=t("usage.section_everybody"))
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        column_config=usage_chart.columns(),
+        alt=t("usage.section_everybody"),
+    )
 
 
 def _limit(budget: Budget) -> str:

@@ -60,7 +60,7 @@ def _told(gauge: Gauge) -> str:
 
 
 def _draw_totals(total: Spent) -> None:
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         st.metric(t("usage.dollars"), notices.plain(amount(total.micro_dollars, "dollars")), width="content")
         st.metric(t("usage.tokens"), f"{total.tokens:,}", width="content")
         st.metric(t("usage.calls"), f"{total.calls:,}", width="content")
@@ -71,17 +71,19 @@ def _draw_models(used: MonthUsage) -> None:
     rows = [
         {
             t("usage.model"): t("usage.other_models") if model_id == OTHER_MODELS else models.label(model_id),
-            t("usage.dollars"): cost(spent),
+            t("usage.dollars"): _cost(spent),
             t("usage.input_tokens"): spent.input_tokens,
             t("usage.output_tokens"): spent.output_tokens,
             t("usage.calls"): spent.calls,
         }
         for model_id, spent in by_cost
     ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, alt=t("usage.by_model"))
+    columns = usage_chart.columns()
+    del columns[t("usage.dollars")]  # a word, where no price is known
+    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=columns, alt=t("usage.by_model"))
 
 
-def cost(spent: Spent) -> str:
+def _cost(spent: Spent) -> str:
     """What it cost; where no price is known, that. Of both together the part that is known, marked."""
     if spent.unpriced == spent.calls and spent.calls:
         return t("budget.cost_unknown")

@@ -6,6 +6,7 @@ from typing import Final
 
 import pandas as pd
 import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
 
 from codecoach.coach.budget import Unit
 from codecoach.store.records import now
@@ -61,10 +62,17 @@ def draw_bars(name: str, rows: Mapping[str, float], unit: Unit, horizontal: bool
         horizontal=horizontal,
         sort=False,
         height=60 + 26 * len(rows) if horizontal else 240,
-        x_label=label if horizontal else name,
-        y_label="" if horizontal else label,
+        x_label="" if horizontal else name,
+        y_label=label,
         alt=f"{label}, {name}",
     )
+
+
+def columns() -> dict[str, ColumnConfig]:
+    """How the columns of figures look, by their names."""
+    counts = ("usage.input_tokens", "usage.output_tokens", "usage.calls", "usage.unpriced_calls")
+    shown = {t(key): st.column_config.NumberColumn(format="localized") for key in counts}
+    return {t("usage.dollars"): st.column_config.NumberColumn(format="$%.4f"), **shown}
 
 
 def draw_notes(total: Spent) -> None:
