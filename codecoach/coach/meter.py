@@ -35,6 +35,8 @@ LEASE_S: Final = 240.0
 RENEW_S: Final = 60.0
 # A store that does not take a count is given it again, ever more slowly.
 FIRST_PAUSE_S: Final = 0.25
+# An ARN is shorter, and what somebody typed into the Prompt Lab may be anything.
+_MODEL_ID_CHARS: Final = 512
 PAUSE_MAX_S: Final = 15.0
 
 log = logging.getLogger(__name__)
@@ -84,7 +86,7 @@ class Meter:
             payer.username,
             _month_of(at),
             f"{at.day:02d}",
-            asked.model_id,
+            asked.model_id[:_MODEL_ID_CHARS],
             payer.conversation_id,
             payer.thread_id,
             payer.message_id,
@@ -108,6 +110,9 @@ class Meter:
                 self._count_dead(found.calls)
             except BudgetReached:
                 self._known.drop(call.username)  # what the page shows of it must not be older than the refusal
+                raise
+            except StoreError:
+                self._queue(call, NOTHING)  # it may have been written all the same, and no call comes of it
                 raise
         self._known.put(call.username, call.conversation_id, state)
         with self._changed:
@@ -194,7 +199,7 @@ class Meter:
         """Count calls whose process has died, by what is left of them; returns how their month stands then."""
         for call in calls:
             log.warning(
-                "call %s of %s: its process has died, it is counted by what is left of it", call.id, call.model_id
+                "call %s of %r: its process has died, it is counted by what is left of it", call.id, call.model_id
             )
             found = self._usage.settle(call, spent_by(self._guess(call)), guess=True)
         self._known.drop(call.username)

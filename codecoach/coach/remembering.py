@@ -8,7 +8,7 @@ from typing import Final
 from codecoach.store.usage import State
 
 # How old what a page shows of the books may be; what this process itself counts it shows at once.
-REMEMBERED_S: Final = 20.0
+REMEMBERED_S: Final = 60.0
 REMEMBERED: Final = 2_000
 CONVERSATIONS: Final = 20
 

@@ -87,15 +87,15 @@ def test_nothing_is_counted_twice_or_lost_by_many_at_once(book):
         held = hold(book, call(number, conversation_id="c"))
         book.settle(held, Spent(number, 1, 10 * number, 1))
 
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(one, range(12)))
-    expected = Spent(sum(range(12)), 12, 10 * sum(range(12)), 12)
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(one, range(8)))
+    expected = Spent(sum(range(8)), 8, 10 * sum(range(8)), 8)
     state = book.state(ANN, MONTH, "c")
     assert (state.month.total, state.conversation, state.month.held) == (expected, expected, ())
 
 
 def test_of_many_at_once_no_more_are_held_than_fit(book):
-    gate = threading.Barrier(6)
+    gate = threading.Barrier(4)
 
     def admit(wanted: Call, state: State) -> Call:
         if len(state.month.held) >= 2:
@@ -111,8 +111,8 @@ def test_of_many_at_once_no_more_are_held_than_fit(book):
             return False
         return True
 
-    with ThreadPoolExecutor(6) as pool:
-        assert sum(pool.map(one, range(6))) == 2
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(one, range(4))) == 2
 
 
 def test_a_guess_is_corrected_once_by_what_it_really_was(book):
@@ -136,7 +136,7 @@ def test_a_call_is_dead_once_it_is_no_longer_renewed(book):
 
 
 def test_months_and_users_are_apart_and_everybody_is_found(book):
-    others = [replace(call(), username=f"user-{number:03d}") for number in range(12)]
+    others = [replace(call(), username=f"user-{number:03d}") for number in range(5)]
     for one in (*others, replace(call(), month="2026-12"), call()):
         book.settle(hold(book, one), USED)
     found = book.everybody(MONTH)

@@ -48,6 +48,13 @@ class FlakyTable(SqliteTable):
     """A store that fails when told to."""
 
     failing = False
+    losing = False
+
+    def put(self, item, expected_version=None):
+        put = super().put(item, expected_version)
+        if self.losing:
+            raise StoreUnavailable(detail="the answer got lost")
+        return put
 
     def transact(self, operations):
         if self.failing:
@@ -192,6 +199,15 @@ def test_what_the_store_does_not_take_is_counted_when_it_answers_again(metered, 
     assert (held(meter), total(meter)) == (1, NOTHING)
     table.failing = False
     assert settled(meter) == Spent(10, 20, 110, 1)
+
+
+def test_a_call_that_came_to_nothing_because_an_answer_got_lost_is_given_back(metered, model, meter, table):
+    table.losing = True
+    with pytest.raises(StoreUnavailable):
+        metered.stream(ASK)
+    table.losing = False
+    assert model.requests == []
+    assert settled(meter) == NOTHING
 
 
 def test_the_end_of_the_process_counts_what_it_still_can(metered, model, meter, table, monkeypatch):
