@@ -16,11 +16,12 @@ from codecoach.ui.session import services, t
 
 log = logging.getLogger(__name__)
 
+# What is said of a limit that is nearly used up, and of one that is.
 _WARNINGS: Final = {
-    ("month", "dollars"): "budget.warn_month_dollars",
-    ("month", "tokens"): "budget.warn_month_tokens",
-    ("conversation", "dollars"): "budget.warn_conversation_dollars",
-    ("conversation", "tokens"): "budget.warn_conversation_tokens",
+    ("month", "dollars"): ("budget.warn_month_dollars", "budget.full_month_dollars"),
+    ("month", "tokens"): ("budget.warn_month_tokens", "budget.full_month_tokens"),
+    ("conversation", "dollars"): ("budget.warn_conversation_dollars", "budget.full_conversation_dollars"),
+    ("conversation", "tokens"): ("budget.warn_conversation_tokens", "budget.full_conversation_tokens"),
 }
 
 
@@ -69,7 +70,7 @@ def _warning(gauge: Gauge) -> str:
     }
     if gauge.span == "month":
         values["resets"] = resets_on(now())
-    return t(_WARNINGS[gauge.span, gauge.unit], **values)
+    return t(_WARNINGS[gauge.span, gauge.unit][gauge.percent >= 100], **values)
 
 
 def _standing(owner: str, conversation_id: str) -> Standing | None:

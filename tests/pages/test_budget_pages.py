@@ -120,7 +120,7 @@ def test_a_conversation_has_a_budget_of_its_own(services, user, sid):
     ask(test, "And now?")
     assert "budget of this conversation" in test.error[0].value
     assert len(services.model.asked) == 1
-    assert "100 % of this conversation" in texts(test)
+    assert "This conversation's budget is used up" in texts(test)
     assert not ask(open_page("1_Chat", sid), "A new one?").error
 
 
