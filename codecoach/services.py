@@ -47,6 +47,7 @@ from codecoach.store.owned import OwnedTable
 from codecoach.store.port import Table
 from codecoach.store.preferences import Preferences
 from codecoach.store.programs import Programs
+from codecoach.store.remembering import Remembering
 from codecoach.store.revocations import Revocations
 from codecoach.store.sign_ins import SignIns
 from codecoach.store.sqlite import SqliteTable
@@ -83,6 +84,19 @@ class part(cached_property[T]):  # noqa: N801 - used as a decorator
                 raise
 
 
+class Shown:
+    """The stores that pages draw from, over one table."""
+
+    def __init__(self, table: Table) -> None:
+        self.preferences = Preferences(table)
+        self.conversations = Conversations(table)
+        self.templates = Templates(table)
+        self.programs = Programs(table)
+        self.case_sets = CaseSets(table)
+        self.evaluations = Evaluations(table)
+        self.copilots = Copilots(self.templates)
+
+
 class Services:
     """All parts, each built when it is first asked for, so that a short command pays only for what it uses.
 
@@ -104,8 +118,8 @@ class Services:
         if self.settings.backend is Backend.AWS or self.settings.dynamodb_endpoint_url:
             client = dynamodb.client(self.settings.region, self.settings.dynamodb_endpoint_url or None)
             dynamodb_table.ensure(client, self.settings.table)
-            return dynamodb.DynamoTable(client, self.settings.table)
-        return SqliteTable(self.settings.data_dir / DATABASE)
+            return Remembering(dynamodb.DynamoTable(client, self.settings.table))
+        return Remembering(SqliteTable(self.settings.data_dir / DATABASE))
 
     @part
     def accounts(self) -> Accounts:
@@ -253,6 +267,10 @@ class Services:
     @part
     def my_aws(self) -> MyAwsGate:
         return MyAwsGate(self.settings, lambda: self.accounts, RunRole(self.settings))
+
+    def shown(self, since: float) -> Shown:
+        """The stores for drawing pages: from memory where it was read after `since` (`time.monotonic`), some seconds ago."""
+        return Shown(self.table.lately(since) if isinstance(self.table, Remembering) else self.table)
 
     @property
     def default_model_id(self) -> str:

@@ -3,10 +3,9 @@
 import streamlit as st
 
 from codecoach.chat.messages import MessageState
-from codecoach.ui import acting, budget, icon_only, notices, page
+from codecoach.ui import acting, budget, icon_only, notices, page, shown
 from codecoach.ui.lab import answer, cases, compare, evaluation, modes, prompt, templates, workbench
 from codecoach.ui.live import Following
-from codecoach.ui.session import services
 
 account = page.open_page("nav.lab", layout="wide")
 following = Following()
@@ -24,7 +23,7 @@ budget.draw_warning(account.username)
 if mode == "prompt":
     left, right = st.columns(2, gap="medium")
     with left, notices.guard():
-        last = services().bench.answer(account.username, prompt.PLACE)
+        last = shown.bench_answer(account.username, prompt.PLACE)
         writing = last is not None and last.state is MessageState.STREAMING
         prompt.draw_model(bench)
         prompt.draw_texts(bench)

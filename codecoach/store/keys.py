@@ -32,7 +32,7 @@
     thread#<id>          message#<message id>                message of a conversation or a program          -
     thread#<id>          program                             program of the Editor, whole                    -
     thread#<id>          run#<run id>                        record of a run                                 -
-    thread#<id>          ran#<message id>.<block>            this block of the message has runs, in a thread of its own   -
+    thread#<id>          ran#<message id>.<block>            this block has runs, in a thread of its own; the newest run   -
     thread#<id>          spent                               what a conversation has used of the models      -
     thread#<id>          plan                                evaluation: what is tried                       -
     thread#<id>          outcome#<row>.<variant>             what came of one trial of an evaluation         -

@@ -24,6 +24,7 @@ from codecoach.store import keys
 from codecoach.store.changing import again
 from codecoach.store.items import encoded_bytes
 from codecoach.store.port import Delete, Item, Json, Key, Page, Table
+from codecoach.store.remembering import Lately
 
 HEAD_BYTES = 64_000
 PART_BYTES = 180_000
@@ -124,11 +125,12 @@ class LargeItems:
 
     def _read_again(self, key: Key) -> Item | None:
         """An item whose parts were replaced, or which was deleted, between reading it and reading them."""
+        table = self._table.anew if isinstance(self._table, Lately) else self._table
         for _ in range(_READS):
-            item = self._table.get(key)
+            item = table.get(key)
             if item is None:
                 return None
-            parts = self._table.batch_get([_part_key(key, name) for name in sorted(_all(_names(item)))])
+            parts = table.batch_get([_part_key(key, name) for name in sorted(_all(_names(item)))])
             whole = _put_together(item, parts)
             if whole:
                 return whole

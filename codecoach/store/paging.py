@@ -6,7 +6,7 @@ from typing import Final
 from codecoach.store.large import LargeItems
 from codecoach.store.port import Item, Table
 
-_PAGE: Final = 100
+_PAGE: Final = 1000
 
 
 def everything(table: Table | LargeItems, partition: str, sort_prefix: str) -> Iterator[Item]:

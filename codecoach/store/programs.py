@@ -6,22 +6,28 @@
     thread#<id>    run#<run>                        a run without its long output and its files' contents
     thread#<id>    part#run#<run>#<output>#<n>      a piece of its output, in order
     thread#<id>    part#run#<run>#file#<n>          the content of one of its result files
+    thread#<id>    ran#<message>.<block>            the newest run of a block of a conversation, as its own record
 
-The thread of a run is a program or a conversation. A run's record is put last: where it is found, all its pieces are there.
+The thread of a run is a program, or a block of a conversation; the note in the conversation's own thread lets a page show
+the runs of all its blocks without asking for each. A run's record is put last: where it is found, all its pieces are there.
 """
 
 import base64
+import itertools
+import math
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import cast
 
 from pydantic import TypeAdapter
 
 from codecoach.errors import VersionConflict
 from codecoach.i18n import Notice
 from codecoach.store import keys
+from codecoach.store.changing import change
 from codecoach.store.large import LargeItems
 from codecoach.store.paging import everything
 from codecoach.store.port import Delete, Item, Json, Key, Put, Table
@@ -33,6 +39,8 @@ KEPT_RUNS = 30
 LISTED_OUTPUT_CHARS = 2_000
 # However a store encodes it, a piece stays under an item's 400 KB: a character takes 12 bytes at most.
 _PIECE_CHARS = 32_000
+# Of a record: the numbers of its pieces, by what they are of.
+_PIECES = "pieces"
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -94,7 +102,7 @@ class RunRecord:
     compile_wall_s  how long it took, None where there was none
     code_sha256     of the files that ran: tells whether the code has changed since
     files_left_out  at least how many more files it left than `files`; see `RunResult`
-    whole           False in lists, where long outputs are cut and the files' contents left out
+    whole           False where long outputs are cut and the files' contents left out, as lists have them
     """
 
     id: str
@@ -214,11 +222,13 @@ class Programs:
         """
         if self._is_gone(thread):
             return
-        if block := keys.ran(
-            thread
-        ):  # before any of it: what has no such note is not found when the message is deleted
-            self._table.put(Item(block[1], {}))
-        self._put_run(thread, record)
+        block = keys.ran(thread)
+        if block:  # before any of it: what has no such note is not found when the message is deleted
+            change(self._table, block[1], lambda noted: {} if noted is None else None)
+        data = self._put_run(thread, record)
+        if block:
+            newest: dict[str, Json] = {**data, "id": record.id}
+            change(self._table, block[1], lambda noted: newest if _id_of(noted) < record.id else None)
         if self._is_gone(thread):  # while it was being written: who deleted the rest may not have seen it
             self._large.delete(keys.run(thread, record.id))
             if block:
@@ -233,7 +243,7 @@ class Programs:
         found = self._table.batch_get([keys.gone(thread), *([block[0]] if block else [])])
         return keys.gone(thread) in found or bool(block and block[0] not in found)
 
-    def _put_run(self, thread: str, record: RunRecord) -> None:
+    def _put_run(self, thread: str, record: RunRecord) -> dict[str, Json]:
         files = _kept(record.files)
         outputs = {"stdout": record.stdout, "stderr": record.stderr, "compile_output": record.compile_output}
         for name, text in outputs.items():
@@ -243,7 +253,9 @@ class Programs:
             if file.content is not None:
                 data: dict[str, Json] = {"base64": base64.b64encode(file.content).decode()}
                 self._table.put(Item(_part_key(thread, record.id, "file", number), data))
-        self._table.put(Item(keys.run(thread, record.id), _run_data(replace(record, files=files))))
+        data = _run_data(replace(record, files=files))
+        self._table.put(Item(keys.run(thread, record.id), data))
+        return data
 
     def runs(self, thread: str, limit: int = 20) -> tuple[RunRecord, ...]:
         """The newest runs of a thread (a program, or a block of a conversation) first, not whole."""
@@ -253,34 +265,93 @@ class Programs:
     def run(self, thread: str, run_id: str) -> RunRecord | None:
         """One run, whole."""
         item = self._table.get(keys.run(thread, run_id))
-        if item is None:
-            return None
-        record = _record(item)
+        return None if item is None else self._whole({thread: _with_id(item)})[thread]
+
+    def block_runs(self, thread_id: str, first: str, known: Iterable[RunRecord] = ()) -> dict[str, RunRecord]:
+        """The newest run of each code block in a conversation's messages from `first` on, whole: block's thread -> run.
+
+        known  those that need not be read again; runs never change
+        """
+        there = {record.id: record for record in known if record.whole}
+        noted = dict(self._noted(thread_id, first))
+        data = {thread: run or self._newest(thread) for thread, run in noted.items()}
+        found = {thread: run for thread, run in data.items() if run}
+        kept = {thread: there[str(run["id"])] for thread, run in found.items() if run["id"] in there}
+        return kept | self._whole({thread: run for thread, run in found.items() if thread not in kept})
+
+    def _noted(self, thread_id: str, first: str) -> Iterator[tuple[str, dict[str, Json]]]:
+        """(thread of a block, its newest run), for the blocks that have runs; an empty note where that was not noted."""
+        after: str | None = None
+        while True:
+            page = self._table.query(keys.thread(thread_id), keys.RAN, after=after, newest_first=True)
+            for item in page.items:
+                if item.key.sort < keys.RAN + first:
+                    return
+                yield f"{thread_id}.{item.key.sort.removeprefix(keys.RAN)}", item.data
+            after = page.next
+            if after is None:
+                return
+
+    def _newest(self, thread: str) -> dict[str, Json]:
+        found = self._table.query(keys.thread(thread), keys.RUN, limit=1, newest_first=True).items
+        return _with_id(found[0]) if found else {}
+
+    def _whole(self, runs: Mapping[str, dict[str, Json]]) -> dict[str, RunRecord]:
+        """Runs with all that is kept of them: all pieces in one read."""
+        records = {thread: _RECORD.validate_python(data) for thread, data in runs.items()}
+        wanted = [
+            key for thread, record in records.items() if not record.whole for key in _pieces_of(thread, runs[thread])
+        ]
+        pieces = self._table.batch_get(wanted) if wanted else {}
+        return {
+            thread: record if record.whole else self._put_together(thread, record, runs[thread], pieces)
+            for thread, record in records.items()
+        }
+
+    def _put_together(
+        self, thread: str, record: RunRecord, data: dict[str, Json], read: Mapping[Key, Item]
+    ) -> RunRecord:
+        pieces = read
+        if _PIECES not in data:  # kept before their number was
+            prefix = keys.parts_prefix(keys.run(thread, record.id))
+            pieces = {item.key: item for item in everything(self._table, keys.thread(thread), prefix)}
+
+        def output(name: str, listed: str) -> str:
+            keys_of = (_part_key(thread, record.id, name, number) for number in itertools.count())
+            found = itertools.takewhile(lambda item: item is not None, map(pieces.get, keys_of))
+            return "".join(str(item.data["text"]) for item in found if item) or listed
+
+        def content(number: int) -> bytes | None:
+            item = pieces.get(_part_key(thread, record.id, "file", number))
+            return base64.b64decode(str(item.data["base64"])) if item else None
+
         return replace(
             record,
-            stdout=self._output(thread, run_id, "stdout"),
-            stderr=self._output(thread, run_id, "stderr"),
-            compile_output=self._output(thread, run_id, "compile_output"),
-            files=tuple(self._with_content(thread, run_id, *numbered) for numbered in enumerate(record.files)),
+            stdout=output("stdout", record.stdout),
+            stderr=output("stderr", record.stderr),
+            compile_output=output("compile_output", record.compile_output),
+            files=tuple(replace(file, content=content(number)) for number, file in enumerate(record.files)),
             whole=True,
         )
-
-    def _output(self, thread: str, run_id: str, name: str) -> str:
-        return "".join(
-            str(item.data["text"])
-            for item in everything(
-                self._table, keys.thread(thread), f"{keys.parts_prefix(keys.run(thread, run_id))}{name}#"
-            )
-        )
-
-    def _with_content(self, thread: str, run_id: str, number: int, file: ResultFile) -> ResultFile:
-        item = self._table.get(_part_key(thread, run_id, "file", number))
-        return file if item is None else replace(file, content=base64.b64decode(str(item.data["base64"])))
 
 
 def _new_id() -> str:
     """An id that sorts by time, and that nobody can guess: whoever knows it may read its runs."""
     return keys.time_ordered_id() + secrets.token_hex(8)
+
+
+def _id_of(noted: dict[str, Json] | None) -> str:
+    return str(noted.get("id", "")) if noted else ""
+
+
+def _with_id(item: Item) -> dict[str, Json]:
+    return {**item.data, "id": item.key.sort.removeprefix(keys.RUN)}
+
+
+def _pieces_of(thread: str, data: dict[str, Json]) -> Iterator[Key]:
+    """The keys of the pieces of a run; none where their number was not kept."""
+    numbers = cast("dict[str, list[int]]", data.get(_PIECES, {}))
+    return (_part_key(thread, str(data["id"]), what, number) for what, kept in numbers.items() for number in kept)
 
 
 def _part_key(thread: str, run_id: str, what: str, number: int) -> Key:
@@ -308,9 +379,17 @@ def _program(item: Item) -> Program:
 
 
 def _run_data(record: RunRecord) -> dict[str, Json]:
-    """A record as its item holds it: long outputs cut, for they are kept in pieces of their own."""
+    """A record as its item holds it: long outputs cut, for they are kept in pieces of their own; and which pieces there are."""
     files = tuple(replace(file, content=None) for file in record.files)
     reason = record.reason and Notice(record.reason.key, {k: str(v) for k, v in record.reason.values.items()})
+    outputs = {"stdout": record.stdout, "stderr": record.stderr, "compile_output": record.compile_output}
+    pieces: dict[str, Json] = {
+        name: [*range(math.ceil(len(text) / _PIECE_CHARS))]
+        for name, text in outputs.items()
+        if len(text) > LISTED_OUTPUT_CHARS
+    }
+    if kept := [number for number, file in enumerate(record.files) if file.content is not None]:
+        pieces["file"] = [*kept]
     listed = replace(
         record,
         stdout=record.stdout[:LISTED_OUTPUT_CHARS],
@@ -318,11 +397,11 @@ def _run_data(record: RunRecord) -> dict[str, Json]:
         compile_output=record.compile_output[:LISTED_OUTPUT_CHARS],
         files=files,
         reason=reason,
-        whole=False,
+        whole=not pieces,
     )
     data: dict[str, Json] = _RECORD.dump_python(listed, mode="json", exclude={"id"})
-    return data
+    return data | {_PIECES: pieces}
 
 
 def _record(item: Item) -> RunRecord:
-    return _RECORD.validate_python({**item.data, "id": item.key.sort.removeprefix(keys.RUN)})
+    return _RECORD.validate_python(_with_id(item))

@@ -16,7 +16,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from codecoach.errors import CodeCoachError, InputRefused
-from codecoach.ui import notices, session
+from codecoach.ui import notices, session, shown
 
 _PROBLEM: Final = "acting:problem"
 # What the second click of a double click meets.
@@ -56,6 +56,7 @@ def _attempted(action: Callable[..., object], args: tuple[object, ...]) -> bool:
         action(*args)
     except Exception as error:  # Streamlit's own control flow (stop, rerun, switch page) is no Exception and passes
         st.session_state[_PROBLEM] = error
+        shown.look_anew()  # it may have failed because the page was not as things are
         return False
     return True
 

@@ -5,7 +5,7 @@ import streamlit as st
 from codecoach.chat.messages import Message, MessageState
 from codecoach.coach.fix import corrected, explanation_thread
 from codecoach.store.programs import RunRecord
-from codecoach.ui import budget, diff, invisible, models, notices, reply
+from codecoach.ui import budget, diff, invisible, models, notices, reply, shown
 from codecoach.ui.live import Following
 from codecoach.ui.reply import LiveReply, Surroundings
 from codecoach.ui.session import language, services, t
@@ -64,12 +64,7 @@ def draw(shop: Workshop, following: Following, given: list[Advice]) -> None:
 
 def read(shop: Workshop) -> list[Advice]:
     """The newest reply of each kind; there is at most one of them after `fix` or `explain`."""
-    found: list[Advice] = []
-    for thread in _threads(shop):
-        newest = services().conversations.messages(thread, limit=1).messages
-        if newest:
-            found.append((thread, newest[-1]))
-    return found
+    return [(thread, newest) for thread in _threads(shop) if (newest := shown.answer(thread))]
 
 
 def proposes(shop: Workshop, given: list[Advice]) -> bool:

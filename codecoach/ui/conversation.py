@@ -1,6 +1,7 @@
 """A conversation on the screen: its messages, what can be done with them, and where the next one is written."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -10,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from codecoach.chat.messages import Conversation, Message, MessageState, Role
 from codecoach.coach import assistants, copilots
 from codecoach.errors import CodeCoachError
-from codecoach.ui import budget, models, notices, reading_place, reply, session, sidebar
+from codecoach.ui import budget, models, notices, reading_place, reply, run_panel, session, shown, sidebar
 from codecoach.ui.acting import attempt, attempt_once, attempted
 from codecoach.ui.icon_only import icon_only
 from codecoach.ui.reply import LiveReply, Surroundings
@@ -61,7 +62,7 @@ def draw_header(owner: str, conversation: Conversation | None) -> DeltaGenerator
 
 
 def _draw_assistant(owner: str, conversation: Conversation) -> None:
-    copilot = services().copilots.find(owner, conversation.assistant_id)
+    copilot = shown.shown().copilots.find(owner, conversation.assistant_id)
     if copilot:
         st.badge(notices.plain(copilot.name), icon=":material/smart_toy:", help=t("chat.copilot"))
     else:
@@ -90,7 +91,7 @@ def draw_empty(owner: str, conversation: Conversation | None) -> None:
 
 def _draw_assistants(owner: str) -> None:
     known = {one.id: (t(one.name_key), t(one.description_key)) for one in assistants.BUILT_IN}
-    for copilot in services().copilots.list(owner):
+    for copilot in shown.shown().copilots.list(owner):
         known[copilots.assistant_id(copilot)] = (notices.plain(copilot.name), t("chat.copilot"))
     if st.session_state.get(_ASSISTANT) not in known:
         st.session_state[_ASSISTANT] = assistants.DEFAULT.id
@@ -109,6 +110,7 @@ def _draw_assistants(owner: str) -> None:
 def draw_messages(owner: str, conversation: Conversation, place: Surroundings) -> Message | None:
     """Draw the newest messages, earlier ones on request; returns the last, so that the page knows how things stand."""
     messages, earlier = _read(conversation)
+    place = replace(place, ran=run_panel.last_runs(conversation.id, messages))
     if earlier:
         st.button(
             t("chat.earlier"),
@@ -134,7 +136,7 @@ def _read(conversation: Conversation) -> tuple[list[Message], bool]:
     messages: list[Message] = []
     before = None
     for _ in range(pages):
-        found = services().conversations.messages(conversation.id, limit=PAGE_SIZE, before=before)
+        found = shown.messages(conversation.id, limit=PAGE_SIZE, before=before)
         messages[:0] = found.messages
         before = found.before
         if before is None:

@@ -11,7 +11,7 @@ from typing import Final
 import streamlit as st
 
 from codecoach.errors import InputRefused
-from codecoach.ui import narrow, notices
+from codecoach.ui import narrow, notices, shown
 from codecoach.ui.icon_only import icon_only
 from codecoach.ui.session import t
 
@@ -119,6 +119,7 @@ def _delete(title: str, delete: Callable[[], None]) -> None:
 
 def _do(action: Callable[[], None]) -> None:
     notices.begin()
+    shown.look_anew()
     with notices.guard():
         action()
         _close()

@@ -7,7 +7,8 @@ from typing import Final
 from codecoach.errors import CodeCoachError
 from codecoach.models import catalogue
 from codecoach.services import Services
-from codecoach.ui.session import preferences, services
+from codecoach.ui.session import services
+from codecoach.ui.shown import shown
 
 _KNOWN_FOR_S: Final = 60.0
 _FAILED_FOR_S: Final = 5.0
@@ -19,7 +20,7 @@ _asking = threading.Lock()
 
 def current(owner: str) -> str:
     """The model the user saved in Settings, else the default here. Raises `ModelError` where there is none."""
-    return preferences(owner).model_id or default()
+    return shown().preferences.get(owner).model_id or default()
 
 
 def default() -> str:

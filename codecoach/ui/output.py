@@ -8,8 +8,8 @@ from codecoach.coach import runs
 from codecoach.store.programs import RunRecord
 from codecoach.ui import advice, run_panel
 from codecoach.ui.live import Following
-from codecoach.ui.programs import LISTED_RUNS
 from codecoach.ui.session import services, t
+from codecoach.ui.shown import shown
 from codecoach.ui.workshop import Workshop, act
 
 LISTED: Final = 20
@@ -26,7 +26,7 @@ def draw(shop: Workshop, following: Following, proposed: bool) -> None:
     if job and (not job.done or job.error):
         run_panel.draw(thread, job, following)
         return
-    listed = _listed(thread, job.id if job else "")
+    listed = shown().programs.runs(thread, limit=LISTED)
     if not listed:
         st.caption(t("editor.not_run"))
         return
@@ -78,16 +78,10 @@ def fingerprint(shop: Workshop) -> str:
     return runs.code_sha256(shop.handed_in)
 
 
-def _listed(thread: str, newest_id: str) -> tuple[RunRecord, ...]:
-    """The newest runs first; read again only when there is a newer one, because every key typed draws the page anew."""
-    known: tuple[str, str, tuple[RunRecord, ...]] | None = st.session_state.get(LISTED_RUNS)
-    if known is None or known[:2] != (thread, newest_id):
-        known = (thread, newest_id, services().programs.runs(thread, limit=LISTED))
-        st.session_state[LISTED_RUNS] = known
-    return known[2]
-
-
 def _whole(thread: str, record: RunRecord) -> RunRecord | None:
+    """The run with all it printed; read once, for it never changes and every key typed draws the page anew."""
+    if record.whole:
+        return record
     known: RunRecord | None = st.session_state.get(_WHOLE)
     if known is None or known.id != record.id:
         known = services().programs.run(thread, record.id)

@@ -14,10 +14,9 @@ from codecoach.store.programs import Program, RunRecord, SourceFile
 from codecoach.ui import list_entry, models, narrow, notices, page
 from codecoach.ui.acting import attempted
 from codecoach.ui.session import language, services, t
+from codecoach.ui.shown import shown
 
 PARAMETER: Final = "p"
-# Where the Editor keeps the list of a program's runs, until there is a newer one.
-LISTED_RUNS: Final = "editor:runs"
 NAME_CHARS: Final = 80
 PAGE_SIZE: Final = 20
 
@@ -44,7 +43,7 @@ def open_program(owner: str) -> Program | None:
     wanted = st.query_params.get(PARAMETER) or st.session_state.get(_LAST)
     if not wanted:
         return None
-    found = services().programs.get(owner, wanted)
+    found = shown().programs.get(owner, wanted)
     if found is None:
         st.info(t("editor.no_such_program"), icon=":material/search_off:")
     show(found.id if found else None)
@@ -93,7 +92,6 @@ def open_block(
     made[key] = program.id
     if failed:
         services().programs.add_run(program.id, failed)
-        st.session_state.pop(LISTED_RUNS, None)
         services().fixer.fix(program, failed, language(), models.current(owner))
     show(program.id)
     st.switch_page("pages/2_Editor.py", query_params={PARAMETER: program.id})
@@ -124,7 +122,7 @@ def draw_list(owner: str, current: Program | None) -> None:
             narrow.put_sidebar_away()
             st.rerun()
         limit = st.session_state.get(_SHOWN, PAGE_SIZE)
-        listed = services().programs.list(owner, limit=limit + 1)
+        listed = shown().programs.list(owner, limit=limit + 1)
         with list_entry.entries():
             for entry in listed[:limit]:
                 list_entry.draw_entry(entry.id, title_of(entry.name), bool(current and entry.id == current.id), show)

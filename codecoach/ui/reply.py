@@ -1,8 +1,8 @@
 """A message on the screen: text, code with what can be done with it, and a reply while it is being written."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import streamlit as st
@@ -55,12 +55,14 @@ class Surroundings:
     thread     the conversation's or program's id
     following  where runs under way are added to be followed
     runnable   False leaves Run and Open in Editor out (the Editor's own explanations)
+    ran        the newest run of each code block that was run, by the block's thread
     """
 
     owner: str
     thread: str
     following: Following
     runnable: bool = True
+    ran: Mapping[str, RunRecord] = field(default_factory=dict)
 
 
 class LiveReply:
@@ -265,7 +267,7 @@ def draw_actions(segment: Segment, place: Surroundings, message_id: str, block: 
                 args=(programs.open_block, *opened, record),
             )
 
-    run_panel.draw(thread, job, place.following, fix)
+    run_panel.draw(thread, job, place.following, fix, place.ran.get(thread))
 
 
 def highlighting(info: str) -> str | None:

@@ -1,6 +1,6 @@
 """What a run is doing and what came of it; the Chat and the Editor show it alike."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
@@ -11,13 +11,15 @@ from streamlit.delta_generator import DeltaGenerator
 from codecoach import languages
 from codecoach.aws import actions
 from codecoach.chat import invisible
+from codecoach.chat.messages import Message, Role
 from codecoach.coach.runs import RunJob
 from codecoach.i18n import tell
 from codecoach.runner.port import RunStatus
 from codecoach.store.programs import ResultFile, RunRecord
 from codecoach.ui import aws_choice, notices, pictures, terminal
 from codecoach.ui.live import Following
-from codecoach.ui.session import language, services, t
+from codecoach.ui.session import language, t
+from codecoach.ui.shown import shown
 
 Colour = Literal["green", "red", "orange", "gray"]
 
@@ -63,22 +65,24 @@ def draw(
     job: RunJob | None,
     following: Following,
     below: Callable[[RunRecord], None] | None = None,
+    ended: RunRecord | None = None,
 ) -> None:
     """Draw the newest run of a thread: followed while it goes on, else what came of it, if there was any.
 
     below  draws what can be done with the result
+    ended  the newest run as the store has it, where this process knows of none
     """
     # Two places, here and in `LiveRun`: what is drawn twice into one place in the same script run is added up.
     with st.container():
-        going, ended = st.empty(), st.empty()
+        going, place = st.empty(), st.empty()
     key = f"panel.{thread}"
     if job and not job.done:
-        following.add(LiveRun(job, going, ended, key, below))
+        following.add(LiveRun(job, going, place, key, below))
         return
-    with ended.container():
+    with place.container():
         if job and job.error:
             draw_ended(job, key)
-        elif record := last_run(thread):
+        elif record := (job and job.record) or ended:
             draw_record(record, key)
             draw_identity(job)
             if below:
@@ -164,22 +168,23 @@ def fixable(record: RunRecord) -> bool:
     return RunStatus(record.status) not in (RunStatus.OK, RunStatus.CANCELLED)
 
 
-def last_run(thread: str) -> RunRecord | None:
-    """The newest run of a thread, whole, or None. Records never change, so each is read from the store once."""
-    seen: dict[str, RunRecord | None] = st.session_state.setdefault(_SEEN, {})
-    job = services().runs.find(thread)
-    if job and job.record:
-        seen.pop(thread, None)
-        return job.record
-    if thread not in seen:
-        newest = services().programs.runs(thread, limit=1)
-        seen[thread] = services().programs.run(thread, newest[0].id) if newest else None
-    found = seen[thread] = seen.pop(thread)
+def last_runs(thread_id: str, messages: Sequence[Message]) -> dict[str, RunRecord]:
+    """The newest run of each code block in a conversation's messages, whole, by the block's thread.
+
+    Runs never change: what this session has seen of them is not read again.
+    """
+    if not any(message.role is Role.ASSISTANT and "```" in message.text for message in messages):
+        return {}
+    seen: dict[str, RunRecord] = st.session_state.setdefault(_SEEN, {})
+    found = shown().programs.block_runs(thread_id, messages[0].id, seen.values())
+    for thread, record in found.items():
+        seen.pop(thread, None)  # the last used come last
+        seen[thread] = record
     forget_oldest(seen)
     return found
 
 
-def forget_oldest(seen: dict[str, RunRecord | None]) -> None:
+def forget_oldest(seen: dict[str, RunRecord]) -> None:
     """Leave in `seen`, which is in order of use, no more than `SEEN_CHARS`, but always the newest."""
     chars = {key: _held_chars(record) for key, record in seen.items()}
     held = sum(chars.values())
@@ -190,9 +195,7 @@ def forget_oldest(seen: dict[str, RunRecord | None]) -> None:
         del seen[key]
 
 
-def _held_chars(record: RunRecord | None) -> int:
-    if record is None:
-        return 100
+def _held_chars(record: RunRecord) -> int:
     outputs = (record.stdout, record.stderr, record.compile_output)
     return 100 + sum(map(len, outputs)) + sum(len(file.content or b"") for file in record.files)
 

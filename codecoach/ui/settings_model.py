@@ -13,6 +13,7 @@ from codecoach.store.accounts import Account
 from codecoach.ui import notices, session
 from codecoach.ui.live import TICK_S
 from codecoach.ui.session import services, t
+from codecoach.ui.shown import shown
 
 _TRIALS: Final = "settings-trials"
 _CHOSEN: Final = "settings-model"
@@ -37,7 +38,7 @@ class Failed:
 
 def draw_model(account: Account) -> None:
     """Draw the model in use, the list to choose from, and Test and Save."""
-    saved = session.preferences(account.username).model_id
+    saved = shown().preferences.get(account.username).model_id
     directory = services().directory
     cards = {card.id: card for card in directory.cards()}
     problem = directory.why_unlisted()

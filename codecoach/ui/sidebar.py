@@ -11,6 +11,7 @@ import streamlit as st
 from codecoach.chat.messages import Conversation
 from codecoach.ui import acting, list_entry, narrow, notices, page
 from codecoach.ui.session import services, t
+from codecoach.ui.shown import shown
 
 PARAMETER: Final = "c"
 PAGE_SIZE: Final = 20
@@ -27,11 +28,19 @@ def open_conversation(owner: str) -> Conversation | None:
     wanted = st.query_params.get(PARAMETER) or st.session_state.get(_LAST)
     if not wanted:
         return None
-    found = services().conversations.get(owner, wanted)
+    found = _of_list(owner, wanted) or shown().conversations.get(owner, wanted)
     if found is None and not acting.has_problem("no_such_conversation"):
         st.info(t("chat.no_such_conversation"), icon=":material/search_off:")
     show(found.id if found else None)
     return found
+
+
+def _of_list(owner: str, wanted: str) -> Conversation | None:
+    """The conversation, if it is one of those that the list will show; that needs no further look into the store."""
+    if str(st.session_state.get(_WORDS) or "").strip():
+        return None
+    listed, _ = _listed(owner, "", st.session_state.get(_SHOWN, PAGE_SIZE))
+    return next((one for one in listed if one.id == wanted), None)
 
 
 def show(conversation_id: str | None) -> None:
@@ -82,7 +91,7 @@ def _listed(owner: str, words: str, limit: int) -> tuple[tuple[Conversation, ...
     """What to list, and whether there is more."""
     if words.strip():
         return _found(owner, words.strip()), False
-    page_of_all = services().conversations.list(owner, limit=limit)
+    page_of_all = shown().conversations.list(owner, limit=limit)
     return page_of_all.conversations, page_of_all.next is not None
 
 

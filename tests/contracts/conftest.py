@@ -11,6 +11,7 @@ from botocore.config import Config
 from codecoach.store.dynamodb import DynamoTable
 from codecoach.store.dynamodb_table import ensure
 from codecoach.store.port import Table
+from codecoach.store.remembering import Remembering
 from codecoach.store.sqlite import SqliteTable
 from tests import moto_server
 from tests.dynamodb_local import server as dynamodb_local
@@ -67,11 +68,11 @@ def dynamodb_table(url: str, clock: Clock) -> Iterator[Table]:
     client.close()
 
 
-@pytest.fixture(params=["sqlite", "moto", "dynamodb_local"])
+@pytest.fixture(params=["sqlite", "remembered", "moto", "dynamodb_local"])
 def table(request, tmp_path, clock) -> Iterator[Table]:
-    if request.param == "sqlite":
+    if request.param in ("sqlite", "remembered"):
         sqlite = SqliteTable(tmp_path / "store" / "codecoach.sqlite", clock=clock)
-        yield sqlite
+        yield sqlite if request.param == "sqlite" else Remembering(sqlite).lately(float("-inf"))
         sqlite.close()
         return
     with dynamodb_table(request.getfixturevalue(f"{request.param}_url"), clock) as dynamodb:

@@ -294,7 +294,7 @@ def test_a_session_holds_no_more_of_ended_runs_than_its_bound():
     def record(chars: int) -> RunRecord:
         return RunRecord("1", datetime.now(UTC), "python", "ok", 0, None, "x" * chars, "", False, 0.1)
 
-    seen = {"a": record(run_panel.SEEN_CHARS // 2), "b": None, "c": record(run_panel.SEEN_CHARS // 2)}
+    seen = {"a": record(run_panel.SEEN_CHARS // 2), "b": record(0), "c": record(run_panel.SEEN_CHARS // 2)}
     run_panel.forget_oldest(seen)
     assert list(seen) == ["b", "c"]
     seen["d"] = record(2 * run_panel.SEEN_CHARS)

@@ -8,7 +8,6 @@ import pytest
 from codecoach.errors import StoreUnavailable
 from codecoach.services import Services, part
 from codecoach.settings import Settings
-from codecoach.store.sqlite import SqliteTable
 
 ASKING = 8
 
@@ -113,5 +112,5 @@ def test_a_store_that_cannot_be_had_at_first_keeps_no_other_part_from_working(tm
         services.accounts.get("ada@example.com")
     (tmp_path / "file").unlink()
     assert services.accounts.get("ada@example.com") is None
-    assert isinstance(services.table_as_it_is, SqliteTable)
+    assert services.table.ping().startswith("SQLite")
     services.close()

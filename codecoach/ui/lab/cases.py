@@ -20,6 +20,7 @@ from codecoach.ui.acting import attempt
 from codecoach.ui.lab import prompt
 from codecoach.ui.lab.workbench import Workbench
 from codecoach.ui.session import services, t
+from codecoach.ui.shown import shown
 
 _KEY: Final = "lab:case_set"
 KINDS: Final[dict[CheckKind, str]] = {
@@ -79,7 +80,7 @@ def draw(bench: Workbench) -> CaseSet:
 def _entered(owner: str) -> _Open:
     now: _Open | None = st.session_state.get(_KEY)
     if now is None or now.case_set.owner != owner:
-        stored = services().case_sets.list(owner)
+        stored = shown().case_sets.list(owner)
         now = st.session_state[_KEY] = _Open(stored[0] if stored else _new(owner))
     return now
 
@@ -89,7 +90,7 @@ def _new(owner: str) -> CaseSet:
 
 
 def _draw_choice(owner: str, now: _Open) -> None:
-    sets = {one.id: one for one in services().case_sets.list(owner)} | {now.case_set.id: now.case_set}
+    sets = {one.id: one for one in shown().case_sets.list(owner)} | {now.case_set.id: now.case_set}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         chosen = st.selectbox(
             t("lab.test_set"),

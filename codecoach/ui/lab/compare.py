@@ -16,6 +16,7 @@ from codecoach.ui.lab.sources import BENCH, sources
 from codecoach.ui.lab.workbench import Workbench, act
 from codecoach.ui.live import Following
 from codecoach.ui.session import services, t
+from codecoach.ui.shown import bench_answer
 
 _COUNT: Final = "lab:columns"
 
@@ -28,7 +29,7 @@ def draw(bench: Workbench, following: Following) -> None:
     number = int(count or 2)
     sheets = sources(bench)
     prompt.draw_variables(bench)
-    answers = [services().bench.answer(bench.owner, _place(index)) for index in range(number)]
+    answers = [bench_answer(bench.owner, _place(index)) for index in range(number)]
     _draw_buttons(bench, number, any(_writing(message) for message in answers))
     for index, column in enumerate(st.columns(number, gap="medium")):
         with column, notices.guard():

@@ -21,6 +21,7 @@ from codecoach.ui.lab.sources import BENCH, sources
 from codecoach.ui.lab.workbench import Workbench
 from codecoach.ui.live import Following
 from codecoach.ui.session import services, t
+from codecoach.ui.shown import shown
 
 _CHOSEN: Final = "lab:evaluation"
 _READ: Final = "lab:evaluation_read"
@@ -59,9 +60,17 @@ def draw(bench: Workbench, case_set: CaseSet, following: Following) -> None:
         with notices.guard():
             job = services().evaluator.start(bench.owner, case_set.name, plan)
             st.session_state[_CHOSEN] = job.id
-    listed = services().evaluations.list(bench.owner)
-    if listed:
+    if listed := _listed(bench.owner):
         _draw_evaluation(bench.owner, listed, following)
+
+
+def _listed(owner: str) -> tuple[Evaluation, ...]:
+    """The tests, the newest first. What another process is trying is read as it is now: when it ends, that is seen once."""
+    listed = shown().evaluations.list(owner)
+    elsewhere = (head for head in listed if services().evaluator.find(head.id) is None)
+    if any(head.state is EvaluationState.RUNNING for head in elsewhere):
+        return services().evaluations.list(owner)
+    return listed
 
 
 def _filled_rows(case_set: CaseSet) -> Cases:

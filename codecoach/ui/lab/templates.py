@@ -16,6 +16,7 @@ from codecoach.ui.acting import attempt
 from codecoach.ui.lab import examples
 from codecoach.ui.lab.workbench import Workbench, act
 from codecoach.ui.session import language, services, t
+from codecoach.ui.shown import shown
 
 _BLANK: Final = "blank"
 _IMPORTED: Final = "lab:imported"
@@ -60,7 +61,7 @@ def draw_list(bench: Workbench) -> None:
         if chosen:
             _begin(bench, chosen)
             st.rerun()
-        listed = services().templates.list(bench.owner)
+        listed = shown().templates.list(bench.owner)
         with list_entry.entries():
             for template in listed:
                 is_open = bench.template is not None and bench.template.id == template.id
@@ -223,7 +224,7 @@ def _duplicate(bench: Workbench) -> None:
 
 
 def _draw_versions(bench: Workbench, template: Template) -> None:
-    versions = {version.number: version for version in services().templates.versions(bench.owner, template.id)}
+    versions = {version.number: version for version in shown().templates.versions(bench.owner, template.id)}
     chosen = st.selectbox(
         t("lab.versions"),
         list(versions),

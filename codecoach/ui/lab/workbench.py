@@ -16,11 +16,12 @@ import streamlit as st
 from codecoach.errors import InputRefused, VersionConflict
 from codecoach.lab.sheet import Example, Parameters, Sheet
 from codecoach.models import payloads
-from codecoach.store.templates import Draft, Template
+from codecoach.store.templates import Draft, Template, Templates
 from codecoach.ui import models, notices
 from codecoach.ui.acting import attempt_once
 from codecoach.ui.lab import examples
 from codecoach.ui.session import language, services
+from codecoach.ui.shown import shown
 
 View = Literal["rendered", "request", "response", "raw"]
 
@@ -83,9 +84,11 @@ class Workbench:
         found["parameters"] = self._parameters()
         found["examples"] = tuple(self._example(number) for number in range(len(self.sheet.examples)))
         sheet = replace(self.sheet, **found)
-        values = {name: held.get(self.key(f"value.{name}"), self.sheet.values.get(name)) for name in sheet.variables}
-        kept = {name: value for name, value in self.sheet.values.items() if value}
-        sheet = replace(sheet, values=kept | {name: str(value) for name, value in values.items() if value is not None})
+        known = self.sheet.values
+        values = {name: str(held.get(self.key(f"value.{name}"), known.get(name)) or "") for name in sheet.variables}
+        kept = {name: value for name, value in known.items() if value}
+        # A field that was never filled is no change, and an opened sheet nothing to be kept.
+        sheet = replace(sheet, values=kept | {name: value for name, value in values.items() if value or name in known})
         if sheet != self.sheet or self.unsaved:
             self.sheet = sheet
             self._keep()
@@ -154,7 +157,7 @@ class Workbench:
         stored = services().templates.draft(self.owner)
         if stored:
             self.draft, self.elsewhere = replace(self.draft, version=stored.version), False
-            self.exchange(stored.sheet, _template_of(self.owner, stored))
+            self.exchange(stored.sheet, _template_of(services().templates, self.owner, stored))
 
     def keep_my_draft(self) -> None:
         """Have ours stand on the bench in place of theirs."""
@@ -239,12 +242,14 @@ def act(bench: Workbench, action: Callable[..., object], *args: object) -> None:
 
 def _left(owner: str) -> Workbench:
     """What was left on the bench, else the first example for the user's own model."""
-    draft = services().templates.draft(owner)
+    draft = shown().templates.draft(owner)
     if draft is None:
         return Workbench(owner, replace(examples.first(language()), model_id=models.current(owner), format=""))
     known = replace(draft, window=secrets.token_hex(8))
-    return Workbench(owner, draft.sheet, _template_of(owner, draft), draft=known)
+    template = _template_of(shown().templates, owner, draft)  # the page is about to list them
+    return Workbench(owner, draft.sheet, template, draft=known)
 
 
-def _template_of(owner: str, draft: Draft) -> Template | None:
-    return services().templates.get(owner, draft.template_id) if draft.template_id else None
+def _template_of(templates: Templates, owner: str, draft: Draft) -> Template | None:
+    saved = templates.list(owner) if draft.template_id else ()
+    return next((one for one in saved if one.id == draft.template_id), None)
