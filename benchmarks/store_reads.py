@@ -209,10 +209,10 @@ SCENES: Final[dict[str, Scene]] = {
     "Chat, a conversation with runs": Scene(_CHAT, 4, ("c", "conversation_id")),
     "Chat, a click on a conversation": Scene(_CHAT, 3, click=("button", "open.{conversation_id}", "")),
     "Editor": Scene(_EDITOR, 1),
-    "Editor, a program with runs": Scene(_EDITOR, 7, ("p", "program_id")),
-    "Prompt Lab": Scene(_LAB, 5),
-    "Prompt Lab, compare": Scene(_LAB, 2, click=("segmented_control", "lab:mode", "compare")),
-    "Prompt Lab, test set": Scene(_LAB, 4, click=("segmented_control", "lab:mode", "test")),
+    "Editor, a program with runs": Scene(_EDITOR, 6, ("p", "program_id")),
+    "Prompt Lab": Scene(_LAB, 3),
+    "Prompt Lab, compare": Scene(_LAB, 3, click=("segmented_control", "lab:mode", "compare")),
+    "Prompt Lab, test set": Scene(_LAB, 5, click=("segmented_control", "lab:mode", "test")),
     **{
         f"Settings, {section}": Scene(_SETTINGS, 0, click=("pills", "settings-section", section))
         for section in ("account", "state", "runtimes")

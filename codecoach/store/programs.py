@@ -20,7 +20,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import cast
 
 from pydantic import TypeAdapter
 
@@ -39,8 +38,6 @@ KEPT_RUNS = 30
 LISTED_OUTPUT_CHARS = 2_000
 # However a store encodes it, a piece stays under an item's 400 KB: a character takes 12 bytes at most.
 _PIECE_CHARS = 32_000
-# Of a record: the numbers of its pieces, by what they are of.
-_PIECES = "pieces"
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -103,6 +100,7 @@ class RunRecord:
     code_sha256     of the files that ran: tells whether the code has changed since
     files_left_out  at least how many more files it left than `files`; see `RunResult`
     whole           False where long outputs are cut and the files' contents left out, as lists have them
+    pieces          the store's own: the numbers of the pieces that hold what is left out, by what they are of
     """
 
     id: str
@@ -124,6 +122,7 @@ class RunRecord:
     code_sha256: str = ""
     files_left_out: int = 0
     whole: bool = True
+    pieces: Mapping[str, tuple[int, ...]] = field(default_factory=dict, compare=False, repr=False)
 
 
 _PROGRAM, _ENTRY, _RECORD = TypeAdapter(Program), TypeAdapter(ProgramEntry), TypeAdapter(RunRecord)
@@ -265,7 +264,11 @@ class Programs:
     def run(self, thread: str, run_id: str) -> RunRecord | None:
         """One run, whole."""
         item = self._table.get(keys.run(thread, run_id))
-        return None if item is None else self._whole({thread: _with_id(item)})[thread]
+        return self.whole(thread, _record(item)) if item else None
+
+    def whole(self, thread: str, record: RunRecord) -> RunRecord:
+        """A run that a list gave, with all that is kept of it; no read where the list had all."""
+        return self._whole({thread: record})[thread]
 
     def block_runs(self, thread_id: str, first: str, known: Iterable[RunRecord] = ()) -> dict[str, RunRecord]:
         """The newest run of each code block in a conversation's messages from `first` on, whole: block's thread -> run.
@@ -273,66 +276,41 @@ class Programs:
         known  those that need not be read again; runs never change
         """
         there = {record.id: record for record in known if record.whole}
-        noted = dict(self._noted(thread_id, first))
-        data = {thread: run or self._newest(thread) for thread, run in noted.items()}
-        found = {thread: run for thread, run in data.items() if run}
-        kept = {thread: there[str(run["id"])] for thread, run in found.items() if run["id"] in there}
-        return kept | self._whole({thread: run for thread, run in found.items() if thread not in kept})
+        noted = {thread: note or self._newest(thread) for thread, note in self._noted(thread_id, first)}
+        return self._whole({thread: there.get(run.id, run) for thread, run in noted.items() if run})
 
-    def _noted(self, thread_id: str, first: str) -> Iterator[tuple[str, dict[str, Json]]]:
-        """(thread of a block, its newest run), for the blocks that have runs; an empty note where that was not noted."""
+    def _noted(self, thread_id: str, first: str) -> Iterator[tuple[str, RunRecord | None]]:
+        """(thread of a block, its newest run) for the blocks that have runs; None where the note does not say which."""
         after: str | None = None
         while True:
             page = self._table.query(keys.thread(thread_id), keys.RAN, after=after, newest_first=True)
             for item in page.items:
                 if item.key.sort < keys.RAN + first:
                     return
-                yield f"{thread_id}.{item.key.sort.removeprefix(keys.RAN)}", item.data
+                record = _RECORD.validate_python(item.data) if item.data else None
+                yield f"{thread_id}.{item.key.sort.removeprefix(keys.RAN)}", record
             after = page.next
             if after is None:
                 return
 
-    def _newest(self, thread: str) -> dict[str, Json]:
-        found = self._table.query(keys.thread(thread), keys.RUN, limit=1, newest_first=True).items
-        return _with_id(found[0]) if found else {}
+    def _newest(self, thread: str) -> RunRecord | None:
+        return next(iter(self.runs(thread, limit=1)), None)
 
-    def _whole(self, runs: Mapping[str, dict[str, Json]]) -> dict[str, RunRecord]:
-        """Runs with all that is kept of them: all pieces in one read."""
-        records = {thread: _RECORD.validate_python(data) for thread, data in runs.items()}
-        wanted = [
-            key for thread, record in records.items() if not record.whole for key in _pieces_of(thread, runs[thread])
-        ]
+    def _whole(self, runs: Mapping[str, RunRecord]) -> dict[str, RunRecord]:
+        """Runs, by their threads, with all that is kept of them; all pieces in one read."""
+        wanted = [key for thread, record in runs.items() for key in _pieces_of(thread, record)]
         pieces = self._table.batch_get(wanted) if wanted else {}
         return {
-            thread: record if record.whole else self._put_together(thread, record, runs[thread], pieces)
-            for thread, record in records.items()
+            thread: record if record.whole else _put_together(thread, record, pieces | self._unnumbered(thread, record))
+            for thread, record in runs.items()
         }
 
-    def _put_together(
-        self, thread: str, record: RunRecord, data: dict[str, Json], read: Mapping[Key, Item]
-    ) -> RunRecord:
-        pieces = read
-        if _PIECES not in data:  # kept before their number was
-            prefix = keys.parts_prefix(keys.run(thread, record.id))
-            pieces = {item.key: item for item in everything(self._table, keys.thread(thread), prefix)}
-
-        def output(name: str, listed: str) -> str:
-            keys_of = (_part_key(thread, record.id, name, number) for number in itertools.count())
-            found = itertools.takewhile(lambda item: item is not None, map(pieces.get, keys_of))
-            return "".join(str(item.data["text"]) for item in found if item) or listed
-
-        def content(number: int) -> bytes | None:
-            item = pieces.get(_part_key(thread, record.id, "file", number))
-            return base64.b64decode(str(item.data["base64"])) if item else None
-
-        return replace(
-            record,
-            stdout=output("stdout", record.stdout),
-            stderr=output("stderr", record.stderr),
-            compile_output=output("compile_output", record.compile_output),
-            files=tuple(replace(file, content=content(number)) for number, file in enumerate(record.files)),
-            whole=True,
-        )
+    def _unnumbered(self, thread: str, record: RunRecord) -> dict[Key, Item]:
+        """The pieces of a run that was kept before records said which there are."""
+        if record.pieces:
+            return {}
+        found = everything(self._table, keys.thread(thread), keys.parts_prefix(keys.run(thread, record.id)))
+        return {item.key: item for item in found}
 
 
 def _new_id() -> str:
@@ -344,14 +322,31 @@ def _id_of(noted: dict[str, Json] | None) -> str:
     return str(noted.get("id", "")) if noted else ""
 
 
-def _with_id(item: Item) -> dict[str, Json]:
-    return {**item.data, "id": item.key.sort.removeprefix(keys.RUN)}
+def _pieces_of(thread: str, record: RunRecord) -> Iterator[Key]:
+    return (_part_key(thread, record.id, what, number) for what, numbers in record.pieces.items() for number in numbers)
 
 
-def _pieces_of(thread: str, data: dict[str, Json]) -> Iterator[Key]:
-    """The keys of the pieces of a run; none where their number was not kept."""
-    numbers = cast("dict[str, list[int]]", data.get(_PIECES, {}))
-    return (_part_key(thread, str(data["id"]), what, number) for what, kept in numbers.items() for number in kept)
+def _put_together(thread: str, record: RunRecord, pieces: Mapping[Key, Item]) -> RunRecord:
+    """The record with what its pieces hold."""
+
+    def output(name: str, listed: str) -> str:
+        numbered = (pieces.get(_part_key(thread, record.id, name, number)) for number in itertools.count())
+        found = itertools.takewhile(lambda item: item is not None, numbered)
+        return "".join(str(item.data["text"]) for item in found if item) or listed
+
+    def content(number: int) -> bytes | None:
+        item = pieces.get(_part_key(thread, record.id, "file", number))
+        return base64.b64decode(str(item.data["base64"])) if item else None
+
+    return replace(
+        record,
+        stdout=output("stdout", record.stdout),
+        stderr=output("stderr", record.stderr),
+        compile_output=output("compile_output", record.compile_output),
+        files=tuple(replace(file, content=content(number)) for number, file in enumerate(record.files)),
+        whole=True,
+        pieces={},
+    )
 
 
 def _part_key(thread: str, run_id: str, what: str, number: int) -> Key:
@@ -383,13 +378,13 @@ def _run_data(record: RunRecord) -> dict[str, Json]:
     files = tuple(replace(file, content=None) for file in record.files)
     reason = record.reason and Notice(record.reason.key, {k: str(v) for k, v in record.reason.values.items()})
     outputs = {"stdout": record.stdout, "stderr": record.stderr, "compile_output": record.compile_output}
-    pieces: dict[str, Json] = {
-        name: [*range(math.ceil(len(text) / _PIECE_CHARS))]
+    pieces = {
+        name: tuple(range(math.ceil(len(text) / _PIECE_CHARS)))
         for name, text in outputs.items()
         if len(text) > LISTED_OUTPUT_CHARS
     }
-    if kept := [number for number, file in enumerate(record.files) if file.content is not None]:
-        pieces["file"] = [*kept]
+    if kept := tuple(number for number, file in enumerate(record.files) if file.content is not None):
+        pieces["file"] = kept
     listed = replace(
         record,
         stdout=record.stdout[:LISTED_OUTPUT_CHARS],
@@ -398,10 +393,11 @@ def _run_data(record: RunRecord) -> dict[str, Json]:
         files=files,
         reason=reason,
         whole=not pieces,
+        pieces=pieces,
     )
     data: dict[str, Json] = _RECORD.dump_python(listed, mode="json", exclude={"id"})
-    return data | {_PIECES: pieces}
+    return data
 
 
 def _record(item: Item) -> RunRecord:
-    return _RECORD.validate_python(_with_id(item))
+    return _RECORD.validate_python({**item.data, "id": item.key.sort.removeprefix(keys.RUN)})

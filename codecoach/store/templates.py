@@ -104,11 +104,15 @@ class Templates:
     def versions(self, owner: str, template_id: str) -> tuple[TemplateVersion, ...]:
         """All versions of a template, the newest first."""
         newest = self.get(owner, template_id)
-        if newest is None or newest.updated_at is None:
+        return self.versions_of(newest) if newest else ()
+
+    def versions_of(self, newest: Template) -> tuple[TemplateVersion, ...]:
+        """All versions of a template that was just read, the newest first."""
+        if newest.updated_at is None:
             return ()
         found = {
-            (number := int(item.key.sort.rpartition("#")[2])): _to_version(owner, item, number)
-            for item in everything(self._large, keys.user(owner), keys.template_versions(template_id))
+            (number := int(item.key.sort.rpartition("#")[2])): _to_version(newest.owner, item, number)
+            for item in everything(self._large, keys.user(newest.owner), keys.template_versions(newest.id))
         }
         found[newest.version] = TemplateVersion(newest.version, newest.name, newest.sheet, newest.updated_at)
         return tuple(found[number] for number in sorted(found, reverse=True))

@@ -31,8 +31,6 @@ def draw(shop: Workshop, following: Following, proposed: bool) -> None:
         st.caption(t("editor.not_run"))
         return
     record = _whole(thread, _chosen(listed))
-    if record is None:
-        return
     run_panel.draw_record(record, f"panel.{thread}")
     run_panel.draw_identity(job if job and job.id == record.id else None)
     _draw_fix(shop, record, proposed)
@@ -78,12 +76,9 @@ def fingerprint(shop: Workshop) -> str:
     return runs.code_sha256(shop.handed_in)
 
 
-def _whole(thread: str, record: RunRecord) -> RunRecord | None:
+def _whole(thread: str, record: RunRecord) -> RunRecord:
     """The run with all it printed; read once, for it never changes and every key typed draws the page anew."""
-    if record.whole:
-        return record
     known: RunRecord | None = st.session_state.get(_WHOLE)
     if known is None or known.id != record.id:
-        known = services().programs.run(thread, record.id)
-        st.session_state[_WHOLE] = known
+        known = st.session_state[_WHOLE] = shown().programs.whole(thread, record)
     return known

@@ -13,7 +13,7 @@ from codecoach.lab.sheet import Sheet
 from codecoach.store.templates import NAME_CHARS, Template
 from codecoach.ui import diff, list_entry, models, notices, page
 from codecoach.ui.acting import attempt
-from codecoach.ui.lab import examples
+from codecoach.ui.lab import examples, sources
 from codecoach.ui.lab.workbench import Workbench, act
 from codecoach.ui.session import language, services, t
 from codecoach.ui.shown import shown
@@ -135,8 +135,12 @@ def draw_bar(bench: Workbench) -> None:
             )
         with st.popover(t("lab.save_as"), icon=":material/save_as:", key=f"lab:save_as.{bench.revision}"):
             _draw_save_as(bench)
-        with st.popover(t("lab.more"), icon=":material/more_horiz:", key=f"lab:more.{bench.revision}"):
-            _draw_more(bench)
+        # It says when it is opened: only then are the versions read.
+        more = st.popover(
+            t("lab.more"), icon=":material/more_horiz:", key=f"lab:more.{bench.revision}", on_change="rerun"
+        )
+        with more:
+            _draw_more(bench, bool(more.open))
 
 
 def draw_conflicts(bench: Workbench) -> None:
@@ -168,7 +172,7 @@ def _draw_save_as(bench: Workbench) -> None:
     st.button(t("lab.save_new"), key="lab:save_new", type="primary", on_click=act, args=(bench, save))
 
 
-def _draw_more(bench: Workbench) -> None:
+def _draw_more(bench: Workbench, is_open: bool) -> None:
     template = bench.template
     if template:
         st.toggle(
@@ -186,7 +190,8 @@ def _draw_more(bench: Workbench) -> None:
             on_click=act,
             args=(bench, _duplicate, bench),
         )
-        _draw_versions(bench, template)
+        if is_open:
+            _draw_versions(bench, template)
     st.download_button(
         t("lab.export"),
         data=lambda: exported(bench),
@@ -224,7 +229,7 @@ def _duplicate(bench: Workbench) -> None:
 
 
 def _draw_versions(bench: Workbench, template: Template) -> None:
-    versions = {version.number: version for version in shown().templates.versions(bench.owner, template.id)}
+    versions = {version.number: version for version in sources.versions(bench.owner, template.id)}
     chosen = st.selectbox(
         t("lab.versions"),
         list(versions),
