@@ -10,6 +10,7 @@ from codecoach.errors import ItemRefused, VersionConflict
 from codecoach.i18n import Notice
 from codecoach.store import keys
 from codecoach.store.conversations import Conversations
+from codecoach.store.port import Item, Put
 from codecoach.store.programs import (
     KEPT_FILE_BYTES,
     KEPT_RUNS,
@@ -244,3 +245,71 @@ def test_of_too_many_runs_the_oldest_go_with_all_they_kept(programs, table):
         programs.add_run("p", run)
     assert [run.id for run in programs.runs("p", limit=100)] == [run.id for run in reversed(kept[2:])]
     assert len(table.query("thread#p", "part#", limit=1000).items) == 2 * KEPT_RUNS
+
+
+def conversation_of(table, *texts: str) -> tuple[str, list[str]]:
+    """A conversation's id, and the ids of the messages in it."""
+    conversations = Conversations(table)
+    made = conversations.create("ann@example.com", "code_coach")
+    ids = [conversations.new_message_id() for _ in texts]
+    for message_id, text in zip(ids, texts, strict=True):
+        conversations.save(made.id, Message(message_id, Role.ASSISTANT, text, datetime.now(UTC)))
+    return made.id, ids
+
+
+def test_the_newest_runs_of_all_blocks_are_had_at_once_however_many_there_are(programs, table):
+    thread, ids = conversation_of(table, *(f"answer {number}" for number in range(30)))
+    newest = {}
+    for message_id in ids:
+        for block in range(2):
+            for number in range(2):
+                name = keys.block(thread, message_id, block)
+                newest[name] = record(stdout=f"{number}" * 70_000)
+                programs.add_run(name, newest[name])
+    watched = WatchedTable(table)
+    found = Programs(watched).block_runs(thread, ids[10])
+    assert found == {name: run for name, run in newest.items() if name >= keys.block(thread, ids[10], 0)}
+    assert len(found) == 40
+    assert watched.calls == 2
+    watched.reset()
+    assert Programs(watched).block_runs(thread, ids[10], found.values()) == found
+    assert watched.calls == 1
+
+
+def test_the_newest_run_of_a_block_stays_where_an_older_one_ends_later(programs, table):
+    thread, (message_id,) = conversation_of(table, "an answer")
+    block = keys.block(thread, message_id, 0)
+    older, newer = record(), record()
+    programs.add_run(block, newer)
+    programs.add_run(block, older)
+    assert programs.block_runs(thread, message_id) == {block: newer}
+
+
+def test_runs_that_were_kept_before_notes_and_records_said_so_much_are_found(programs, table):
+    thread, (message_id,) = conversation_of(table, "an answer")
+    block = keys.block(thread, message_id, 0)
+    kept = record(stdout="é" * 70_000, files=(ResultFile("a.txt", 1, b"a"),))
+    programs.add_run(block, kept)
+    (run_key, note_key) = keys.run(block, kept.id), keys.ran(block)[1]
+    old = {name: value for name, value in table.get(run_key).data.items() if name != "pieces"} | {"whole": False}
+    table.transact([Put(Item(run_key, old)), Put(Item(note_key, {}))])
+    assert programs.run(block, kept.id) == kept
+    assert programs.block_runs(thread, message_id) == {block: kept}
+
+
+def test_a_short_run_is_whole_in_a_list_and_needs_no_further_read(programs, table):
+    kept = record()
+    programs.add_run("p", kept)
+    watched = WatchedTable(table)
+    (listed,) = Programs(watched).runs("p")
+    assert listed.whole
+    assert Programs(watched).whole("p", listed) == kept
+    assert watched.calls == 1
+
+
+def test_the_runs_of_a_deleted_message_are_gone_with_it(programs, table):
+    thread, ids = conversation_of(table, "first", "second")
+    for message_id in ids:
+        programs.add_run(keys.block(thread, message_id, 0), record())
+    Conversations(table).delete_message(thread, ids[1])
+    assert list(programs.block_runs(thread, ids[0])) == [keys.block(thread, ids[0], 0)]
