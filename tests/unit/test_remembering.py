@@ -9,11 +9,12 @@ import pytest
 
 from codecoach.chat.messages import Message, MessageState, Role
 from codecoach.errors import StoreUnavailable, VersionConflict
+from codecoach.store import keys
 from codecoach.store.conversations import Conversations
 from codecoach.store.port import Delete, Item, Key, Put
 from codecoach.store.remembering import AGE_S, Remembering
 from codecoach.store.sqlite import SqliteTable
-from tests.unit.store_tables import Clock, WatchedTable
+from tests.unit.store_tables import Clock, Meanwhile, WatchedTable
 
 KEY = Key("ann", "list#1")
 OTHER = Key("ann", "other#1")
@@ -268,6 +269,16 @@ def test_a_long_text_replaced_elsewhere_is_the_old_or_the_new_one_whole(table, e
     assert shown.messages("thread").messages[0].text == "f" * 300_000
 
 
+def test_a_text_replaced_while_it_is_read_is_looked_for_anew(store, clock):
+    there = Conversations(store.table)
+    message = Message(there.new_message_id(), Role.USER, "a" * 300_000, datetime.now(UTC), MessageState.COMPLETE)
+    there.save("thread", message)
+    replaced = Meanwhile(store.table, 3, lambda: there.save("thread", replace(message, text="b" * 300_000)))
+    view = Remembering(replaced, clock).lately(ALWAYS)
+    view.get(keys.message("thread", message.id))  # is remembered, and names parts that are gone in a moment
+    assert Conversations(view).messages("thread").messages[0].text == "b" * 300_000
+
+
 class Held(WatchedTable):
     """A table whose reads wait, having read, until they are let go."""
 
@@ -306,6 +317,19 @@ def test_what_a_change_crossed_is_neither_kept_nor_given_to_who_asks_after_it(ta
         assert held.reading.acquire(timeout=60)  # it asks for itself
         held.let_go.set()
         assert (before.result(60).data["n"], after.result(60).data["n"]) == (1, 2)
+    assert view.get(KEY).data["n"] == 2
+
+
+def test_an_answer_that_comes_after_a_change_is_not_kept_where_it_may_be_of_before(table, store, clock):
+    held = Held(store.table)
+    here = Remembering(held, clock)
+    view = here.lately(ALWAYS)
+    with ThreadPoolExecutor(1) as pool:
+        before = pool.submit(view.get, KEY)
+        assert held.reading.acquire(timeout=60)
+        here.put(Item(KEY, {"n": 2}))
+        held.let_go.set()
+        assert before.result(60).data["n"] == 1
     assert view.get(KEY).data["n"] == 2
 
 
