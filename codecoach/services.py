@@ -47,7 +47,7 @@ from codecoach.store.owned import OwnedTable
 from codecoach.store.port import Table
 from codecoach.store.preferences import Preferences
 from codecoach.store.programs import Programs
-from codecoach.store.remembering import Remembering
+from codecoach.store.remembering import Remembering, lately
 from codecoach.store.revocations import Revocations
 from codecoach.store.sign_ins import SignIns
 from codecoach.store.sqlite import SqliteTable
@@ -270,7 +270,7 @@ class Services:
 
     def shown(self, since: float) -> Shown:
         """The stores for drawing pages: from memory where it was read after `since` (`time.monotonic`), some seconds ago."""
-        return Shown(self.table.lately(since) if isinstance(self.table, Remembering) else self.table)
+        return Shown(lately(self.table, since))
 
     @property
     def default_model_id(self) -> str:

@@ -24,7 +24,7 @@ from codecoach.store import keys
 from codecoach.store.changing import again
 from codecoach.store.items import encoded_bytes
 from codecoach.store.port import Delete, Item, Json, Key, Page, Table
-from codecoach.store.remembering import Lately
+from codecoach.store.remembering import as_it_is
 
 HEAD_BYTES = 64_000
 PART_BYTES = 180_000
@@ -125,7 +125,7 @@ class LargeItems:
 
     def _read_again(self, key: Key) -> Item | None:
         """An item whose parts were replaced, or which was deleted, between reading it and reading them."""
-        table = self._table.anew if isinstance(self._table, Lately) else self._table
+        table = as_it_is(self._table)
         for _ in range(_READS):
             item = table.get(key)
             if item is None:

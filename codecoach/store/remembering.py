@@ -182,6 +182,18 @@ class Lately:
         return self.anew.ping()
 
 
+def lately(table: Table, since: float) -> Table:
+    """A table as it was lately, where it or what stands before it remembers; else itself."""
+    view: Callable[[float], Table] | None = getattr(table, "lately", None)
+    return view(since) if view else table
+
+
+def as_it_is(table: Table) -> Table:
+    """A table as it is now, of a view of how it was lately; of any other itself."""
+    now: Table = getattr(table, "anew", table)
+    return now
+
+
 def _single(key: Key) -> _Question:
     return _Question(key.partition, key.sort, single=True)
 
