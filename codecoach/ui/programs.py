@@ -10,7 +10,7 @@ from typing import Final
 import streamlit as st
 
 from codecoach import languages
-from codecoach.store.programs import Program, RunRecord, SourceFile
+from codecoach.store.programs import Program, ProgramEntry, RunRecord, SourceFile
 from codecoach.ui import list_entry, models, narrow, notices, page
 from codecoach.ui.acting import attempted
 from codecoach.ui.session import language, services, t
@@ -43,6 +43,7 @@ def open_program(owner: str) -> Program | None:
     wanted = st.query_params.get(PARAMETER) or st.session_state.get(_LAST)
     if not wanted:
         return None
+    _listed(owner)  # is drawn in any case; read first, it tells whose the program is
     found = shown().programs.get(owner, wanted)
     if found is None:
         st.info(t("editor.no_such_program"), icon=":material/search_off:")
@@ -121,8 +122,7 @@ def draw_list(owner: str, current: Program | None) -> None:
         if chosen and attempted(begin, owner, chosen):
             narrow.put_sidebar_away()
             st.rerun()
-        limit = st.session_state.get(_SHOWN, PAGE_SIZE)
-        listed = shown().programs.list(owner, limit=limit + 1)
+        listed, limit = _listed(owner)
         with list_entry.entries():
             for entry in listed[:limit]:
                 list_entry.draw_entry(entry.id, title_of(entry.name), bool(current and entry.id == current.id), show)
@@ -132,6 +132,12 @@ def draw_list(owner: str, current: Program | None) -> None:
             st.button(
                 t("editor.more"), on_click=_show_more, key="editor:more", type="tertiary", icon=":material/expand_more:"
             )
+
+
+def _listed(owner: str) -> tuple[tuple[ProgramEntry, ...], int]:
+    """The programs to list, and one more where there are more, and how many are listed."""
+    limit = st.session_state.get(_SHOWN, PAGE_SIZE)
+    return shown().programs.list(owner, limit=limit + 1), limit
 
 
 def draw_dialog(owner: str, current: Program | None) -> bool:
