@@ -26,7 +26,7 @@ from codecoach.store.port import Delete, Item, Json, Key, Page, Put, Table
 
 AGE_S: Final = 5.0
 # Characters of all that is remembered; of each answer, whatever it holds, some are counted for itself.
-REMEMBERED_CHARS: Final = 64_000_000
+REMEMBERED_CHARS: Final = 32_000_000
 _ANSWER_CHARS: Final = 500
 
 
