@@ -130,7 +130,7 @@ def test_opening_a_page_takes_few_reads_and_a_rerun_none(stores, tmp_path, monke
         watched.table.close()
     assert not test.exception
     assert not test.error
-    assert len(opening.reads) > 0
+    assert opening.of_page or not SCENES[name].opening  # else nothing was watched
     assert opening.of_page <= SCENES[name].opening, f"opening: {opening}"
     assert rerun.of_page == 0, f"rerun: {rerun}"
     assert opening.writes == rerun.writes == 0
