@@ -9,6 +9,7 @@ from codecoach.i18n import Notice
 from codecoach.models.port import ModelCard
 from codecoach.services import DATABASE, Services
 from codecoach.settings import Settings
+from codecoach.store.owned import OwnedTable
 from codecoach.store.remembering import Remembering
 from codecoach.store.sqlite import SqliteTable
 from codecoach.ui import session
@@ -37,7 +38,7 @@ def run() -> list[Row]:
         table = SqliteTable(Path(folder) / DATABASE)
         watched = store_reads.Watched(table)
         services = Services(Settings(data_dir=Path(folder), cache_dir=Path(folder), model=store_reads.MODEL))
-        services.__dict__ |= {"table": Remembering(watched), "directory": NoModels()}
+        services.__dict__ |= {"table": OwnedTable(Remembering(watched)), "directory": NoModels()}
         session.install(services)
         try:
             return _rows(services, watched)

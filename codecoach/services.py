@@ -110,7 +110,7 @@ class Services:
 
     @part
     def table(self) -> Table:
-        return OwnedTable(layout.make_ready(self.table_as_it_is))
+        return OwnedTable(Remembering(layout.make_ready(self.table_as_it_is)))
 
     @part
     def table_as_it_is(self) -> Table:
@@ -118,8 +118,8 @@ class Services:
         if self.settings.backend is Backend.AWS or self.settings.dynamodb_endpoint_url:
             client = dynamodb.client(self.settings.region, self.settings.dynamodb_endpoint_url or None)
             dynamodb_table.ensure(client, self.settings.table)
-            return Remembering(dynamodb.DynamoTable(client, self.settings.table))
-        return Remembering(SqliteTable(self.settings.data_dir / DATABASE))
+            return dynamodb.DynamoTable(client, self.settings.table)
+        return SqliteTable(self.settings.data_dir / DATABASE)
 
     @part
     def accounts(self) -> Accounts:

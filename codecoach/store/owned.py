@@ -22,11 +22,13 @@ from collections import OrderedDict
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import copy
 from typing import Final, TypeVar
 
 from codecoach.errors import NotYours, VersionConflict
 from codecoach.store import keys
 from codecoach.store.port import Delete, Item, Key, Page, Put, Table
+from codecoach.store.remembering import lately
 
 MACHINERY: Final = (keys.SIGN_IN,)
 NOBODY: Final = ""
@@ -89,8 +91,16 @@ class OwnedTable:
 
     def __init__(self, table: Table) -> None:
         self._table = table
+        self.anew = self
+        """The table as it is now, of a view of how it was lately."""
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._lock = threading.Lock()
+
+    def lately(self, since: float) -> "OwnedTable":
+        """The same for what stands behind it as it was lately (`store.remembering`)."""
+        view = copy(self)  # what is known of whose the threads are stays one
+        view._table = lately(self._table, since)
+        return view
 
     def get(self, key: Key) -> Item | None:
         if not self._is_there(key.partition, key.sort):

@@ -17,7 +17,7 @@ read them: nobody may change their data.
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, cast
@@ -116,6 +116,13 @@ class Remembering:
         with self._memory.writing(*(one.item.key if isinstance(one, Put) else one.key for one in operations)):
             self._table.transact(operations)
 
+    def scan(self) -> Generator[Item, None, None]:
+        return self._table.scan()
+
+    def restore(self, items: Sequence[Item]) -> None:
+        with self._memory.writing(*(item.key for item in items)):
+            self._table.restore(items)
+
     def ping(self) -> str:
         return self._table.ping()
 
@@ -177,6 +184,12 @@ class Lately:
 
     def transact(self, operations: Sequence[Put | Delete]) -> None:
         self.anew.transact(operations)
+
+    def scan(self) -> Generator[Item, None, None]:
+        return self.anew.scan()
+
+    def restore(self, items: Sequence[Item]) -> None:
+        self.anew.restore(items)
 
     def ping(self) -> str:
         return self.anew.ping()

@@ -16,6 +16,7 @@ from codecoach.errors import StoreUnavailable
 from codecoach.services import Services
 from codecoach.settings import Settings
 from codecoach.store.conversations import Conversations
+from codecoach.store.owned import OwnedTable
 from codecoach.store.remembering import AGE_S, Remembering
 from codecoach.store.sqlite import SqliteTable
 from codecoach.ui import session
@@ -65,7 +66,7 @@ def served(path: Path, clock: Clock) -> tuple[Services, LosableTable]:
     watched = LosableTable(SqliteTable(path))
     services = Services(Settings(data_dir=path.parent, cache_dir=path.parent))
     services.__dict__ |= {
-        "table": Remembering(watched, clock),
+        "table": OwnedTable(Remembering(watched, clock)),
         "model": QueuedModel(),
         "directory": ListedModels(),
     }

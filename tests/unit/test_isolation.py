@@ -19,6 +19,7 @@ from codecoach.store.dynamodb_table import ensure
 from codecoach.store.owned import OwnedTable
 from codecoach.store.port import Item, Key, Put, Table
 from codecoach.store.programs import Programs, SourceFile
+from codecoach.store.remembering import Remembering
 from codecoach.store.sqlite import SqliteTable
 from tests import moto_server
 from tests.unit.two_users import ANN, BOB, MarkedModel, MarkedRunner, Spy, World
@@ -45,7 +46,7 @@ def folder() -> Iterator[Path]:
 def world(table: Table, folder: Path, seed: int) -> Iterator[World]:
     """Two users over a table, through the same guard that the app has."""
     services, spy = Services(Settings(data_dir=folder, cache_dir=folder)), Spy(table)
-    services.__dict__ |= {"table": OwnedTable(spy), "model": MarkedModel(), "runner": MarkedRunner()}
+    services.__dict__ |= {"table": OwnedTable(Remembering(spy)), "model": MarkedModel(), "runner": MarkedRunner()}
     services.__dict__["my_aws"] = None  # programs here use the simulated AWS, or none
     yield World(services, spy, seed)
     generation.interrupt_all()
@@ -122,6 +123,20 @@ def test_a_program_can_not_be_taken_over_by_listing_it_among_ones_own(table):
     assert table.get(keys.program_body(program.id)) is None
     owned.act_as(BOB)
     assert Programs(table).get(BOB, program.id) == program
+
+
+def test_what_is_remembered_for_one_user_is_not_there_for_another(folder):
+    table = OwnedTable(Remembering(SqliteTable(folder / "codecoach.sqlite")))
+    owned.act_as(ANN)
+    made = Conversations(table).create(ANN, "code_coach", "Mine")
+    drawn = Conversations(table.lately(0.0))
+    assert drawn.get(ANN, made.id)
+    assert [one.id for one in drawn.list(ANN).conversations] == [made.id]
+    owned.act_as(BOB)
+    assert drawn.get(ANN, made.id) is None
+    assert drawn.list(ANN).conversations == ()
+    owned.act_as(None)
+    table.close()
 
 
 def test_on_a_page_nobody_takes_in_everybodys_items(table):
