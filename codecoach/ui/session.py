@@ -257,11 +257,17 @@ def _leave(username: str) -> None:
     kept = {
         str(key): value
         for key, value in st.session_state.items()
-        # What is true or false there are buttons mostly, which nothing but a click may press.
-        if str(key).startswith(_KEPT_IN) and not isinstance(value, bool)
+        if str(key).startswith(_KEPT_IN) and _can_be_put_back(value)
     }
     forget()
     st.session_state[_LEFT] = (username, kept)
+
+
+def _can_be_put_back(value: object) -> bool:
+    """What is typed, and what pages made of it. Buttons, uploads and tables take no value but from the browser."""
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, (str, int, float)) or type(value).__module__.startswith("codecoach.")
 
 
 def _take_up(username: str) -> None:
