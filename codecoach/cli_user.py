@@ -38,7 +38,8 @@ def invite(email: str, admin: Admin = False) -> None:
     from codecoach.store.invitations import KEPT_DAYS
 
     with administration() as accounts:
-        say("cli.user.invited", user=email, code=accounts.invite(email, admin=admin), days=KEPT_DAYS)
+        code, address = accounts.invite(email, admin=admin), loaded().public_url
+        say("cli.user.invited", user=email, code=code, address=address, days=KEPT_DAYS)
 
 
 @user.command("withdraw", help="Withdraw an invitation.")

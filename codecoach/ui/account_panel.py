@@ -12,7 +12,7 @@ from codecoach.settings import MyAws
 from codecoach.store import usernames
 from codecoach.store.accounts import ROLE_ADMIN, ROLE_MY_AWS, Account
 from codecoach.store.invitations import KEPT_DAYS
-from codecoach.ui import acting, confirm, cookie, notices, session, told_once
+from codecoach.ui import acting, confirm, cookie, invited, notices, session, told_once
 from codecoach.ui.administration import Administration, is_admin
 from codecoach.ui.confirm import Question
 from codecoach.ui.markup import unlinked
@@ -137,5 +137,6 @@ def _act(name: str, username: str) -> None:
 
 
 def _link(code: str) -> str:
-    """The address that the invited opens: where this page was opened from, with the code."""
-    return f"{cookie.origin()}{cookie.base_path()}/?invitation={code}"
+    """The address that the invited opens: that of the settings, else the one this page was opened at; with the code."""
+    address = services().settings.public_url or f"{cookie.origin()}{cookie.base_path()}"
+    return f"{address}/?{invited.PARAMETER}={code}"

@@ -63,6 +63,11 @@ def test_an_account_is_added_changed_and_closed(user, services):
     assert not services.accounts.get(ANN).disabled
 
 
+def test_an_invitation_names_the_address_of_the_settings(user, monkeypatch):
+    monkeypatch.setenv("CODECOACH_PUBLIC_URL", "https://coach.example.com/app")
+    assert "https://coach.example.com/app/?invitation=" in done(user("invite", CARL))
+
+
 def test_an_account_is_deleted_when_its_address_is_typed(user, services):
     services.accounts.create(ANN, "hash")
     services.preferences.change(ANN, language="zh")

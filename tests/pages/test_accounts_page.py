@@ -218,6 +218,14 @@ def test_somebody_is_invited_with_a_link_and_a_code_and_the_invitation_is_withdr
     assert services.invitations.open() == ()
 
 
+def test_the_link_of_an_invitation_leads_to_the_address_of_the_settings(services, admin):
+    with_address = Services(services.settings.model_copy(update={"public_url": "https://coach.example.com/app"}))
+    with_address.__dict__ |= {name: getattr(services, name) for name in ("table", "model", "directory")}
+    session.install(with_address)
+    page = add(open_accounts(with_address, admin), "carl@example.com", how="invitation")
+    assert page.code[0].value == f"https://coach.example.com/app/?invitation={page.code[1].value}"
+
+
 @pytest.mark.parametrize("how", ["password", "invitation"])
 @pytest.mark.parametrize(("name", "said"), [("ann@example.com", "already is an account"), ("nonsense", "e-mail")])
 def test_what_cannot_be_added_says_why_and_what_was_typed_stays(page, name, said, how):

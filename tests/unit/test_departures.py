@@ -71,14 +71,15 @@ def _talk(services: Services, name: str) -> None:
 
 
 def everything(services: Services) -> dict[tuple[str, str], dict]:
-    """All items but the marks that a thread is gone, which expire, and the revocations."""
+    """All items but what is nobody's, and the marks that a thread is gone, which expire."""
     with sqlite3.connect(services.settings.data_dir / "codecoach.sqlite") as connection:
         rows = connection.execute("SELECT CAST(partition AS TEXT), CAST(sort AS TEXT), data FROM items").fetchall()
     connection.close()
     return {
         (partition, sort): json.loads(data)
         for partition, sort, data in rows
-        if sort != "gone" and partition not in ("revocations", "failures#" + keys.hashed(f"address address of {ANN}"))
+        if sort != "gone"
+        and partition not in ("layout", "revocations", "failures#" + keys.hashed(f"address address of {ANN}"))
     }
 
 
