@@ -3,11 +3,12 @@
     1  conversations, programs and evaluations, each as its owner would delete it: what is being written to them stops
     2  answers on the bench of the Prompt Lab
     3  whatever else is the user's: templates, test sets, preferences, drafts
-    4  failed sign-ins and the last one
+    4  failed sign-ins, the last one, and the limits that an administrator gave
     5  the account
 
 The account comes last, so that a deletion at which we died is seen, and goes on when it is asked for again. Whoever asks has
-closed the account and ended its sign-ins before, or its owner could go on writing.
+closed the account and ended its sign-ins before, or its owner could go on writing. What the models have cost is kept: it was
+spent, and the months' sums must stay right.
 """
 
 from collections.abc import Sequence
@@ -44,6 +45,7 @@ class Departures:
         self._large.delete_range(keys.user(name), "")
         self._large.delete_range(keys.failures(f"username {name}").partition, "")
         LastSignIns(self._table).forget(name)
+        self._table.delete(keys.budget(name))
         self._accounts.delete(name)
 
     def _delete_threads(self, name: str) -> None:

@@ -14,6 +14,7 @@ from codecoach.lab.sheet import Sheet
 from codecoach.services import Services
 from codecoach.settings import Settings
 from codecoach.store import keys
+from codecoach.store.budgets import Budget, Budgets
 from codecoach.store.case_sets import CaseSet
 from codecoach.store.departures import Departures
 from codecoach.store.evaluations import Evaluations
@@ -46,6 +47,7 @@ def live(services: Services, name: str) -> None:
     services.failures.begin(name, f"address of {name}")
     services.preferences.change(name, language="zh")
     services.preferences.record_test(name, "a model")
+    Budgets(services.table).put(name, Budget(month_tokens=1_000), BOB)
     _talk(services, name)
     sheet = Sheet(LONG)
     template = services.templates.save(Template("", name, "Mine", sheet))
