@@ -221,7 +221,7 @@ class Look:
             # Of many runs the oldest go; what is there is whole.
             self.expect(f"run {words[2]}", run is None or run.stdout == text_of(words[2]))
         elif kind in ("sign-in", "signed-out"):
-            found = SignIns(self._table, 30).find(words[0])
+            found = SignIns(self._table, 3600, 3600).find(words[0])
             self.expect(kind, found == (words[1] if kind == "sign-in" else None))
         else:
             gone = self._conversations.get(*words) is None and not self._conversations.messages(words[1]).messages

@@ -136,7 +136,7 @@ class Writers:
             say("preferences", self.user, number)
 
     def sign_ins(self) -> None:
-        sign_ins = SignIns(self.table, 30)
+        sign_ins = SignIns(self.table, 3600, 3600)
         while True:
             kept, ended = sign_ins.open(self.user), sign_ins.open(self.user)
             say("sign-in", kept, self.user)

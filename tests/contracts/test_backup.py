@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from codecoach.store.backup_file import Head
 from codecoach.store.case_sets import CaseSet, CaseSets
 from codecoach.store.conversations import Conversations
 from codecoach.store.evaluations import Evaluations
+from codecoach.store.failures import Failures
 from codecoach.store.layout import NEWEST, Layout, make_ready
 from codecoach.store.port import Item, Key
 from codecoach.store.preferences import Preferences
@@ -60,11 +62,12 @@ def travelling(table) -> list[Item]:
 
 def fill(table) -> None:
     """Something of every kind, through the stores."""
-    accounts, sign_ins, preferences = Accounts(table), SignIns(table, days=1), Preferences(table)
+    accounts, sign_ins, preferences = Accounts(table), SignIns(table, 3600, 3600), Preferences(table)
     for name in (ANN, BOB):
         accounts.create(name, "$2b$12$hash", ("admin",))
-        accounts.record_failure(name, "192.0.2.1")
-        accounts.clear_failures(name, "192.0.2.1")
+        Failures(table).begin(name, "192.0.2.1")
+        Failures(table).clear(name, "192.0.2.1")
+        Failures(table).begin(name, "192.0.2.2")
         preferences.change(name, language="zh")
         preferences.record_test(name, "amazon.nova-lite-v1:0")
         sign_ins.issue_ticket(sign_ins.open(name))
@@ -182,7 +185,7 @@ def test_any_data_go_there_and_back_unchanged(sqlite, dynamodb, other, tmp_path,
 
 
 def test_nobody_is_signed_in_by_a_restore_and_running_processes_forget_who_was(sqlite, other, clock, tmp_path):
-    theirs, ours = (SignIns(table, days=1, clock=clock, monotonic=clock) for table in (sqlite, other))
+    theirs, ours = (SignIns(table, 3600, 3600, clock=clock, monotonic=clock) for table in (sqlite, other))
     ticket, taken_along = theirs.issue_ticket("a sid"), theirs.open(ANN)
     signed_in = ours.open(BOB)
     assert ours.find(signed_in) == BOB
@@ -196,18 +199,21 @@ def test_nobody_is_signed_in_by_a_restore_and_running_processes_forget_who_was(s
     assert keys.hashed(ticket) not in content
 
 
+# How long a kind of item is kept, as the layout says it: what is of this moment stays behind.
+_LASTING = ("-", "1 day", "7 days", "90 days")
+_PASSING = ("30 s", "1 minute", "1 hour", "1 day after its end", "as the sign-in")
+_SECRET = (keys.LAYOUT, keys.REVOCATIONS, keys.COOKIE_SECRETS)
+
+
 def test_every_kind_of_item_is_known_to_travel_or_not():
-    """What the layout says to live for less than a day is of this moment; a new kind must be decided here."""
-    rows = [line.split() for line in (keys.__doc__ or "").splitlines() if "#<" in line or "  " in line.strip()]
-    kinds = {}
-    for row in (row for row in rows if len(row) > 3 and not row[0].startswith(("partition", "---", "<"))):
-        expires = " ".join(row).rpartition("days set")[1] or " ".join(row[-2:])
-        kinds[Key(row[0].replace("(any)", "user#a"), row[1])] = expires
-    assert len(kinds) > 25
-    for key, expires in kinds.items():
-        short = expires in ("30 s", "1 minute", "days set") or key in (keys.LAYOUT, keys.REVOCATIONS)
-        assert keys.travels(key) is not short, (key, expires)
-        assert short or expires.endswith((" -", "1 day", "90 days")), (key, expires)
+    """A new kind of item, or a new time for which one is kept, must be decided here."""
+    lines = [line.strip() for line in (keys.__doc__ or "").splitlines() if line.startswith("    ")]
+    rows = [re.split(r"\s{2,}", line) for line in lines[2:]]
+    assert len(rows) > 30
+    for partition, sort, *_, expires in rows:
+        key = Key(partition.replace("(any)", "user#a"), sort)
+        assert expires in _LASTING + _PASSING, (key, expires)
+        assert keys.travels(key) is (expires in _LASTING and key not in _SECRET), (key, expires)
 
 
 def test_what_has_expired_stays_behind(sqlite, other, clock, tmp_path):

@@ -252,16 +252,16 @@ def _accounts(table: Table, _made: object) -> list[Any]:
 
 
 def _signed_in(table: Table) -> list[str]:
-    sign_ins = SignIns(table, 30)
+    sign_ins = SignIns(table, 3600, 3600)
     return [sign_ins.open(ANN), sign_ins.open(ANN)]
 
 
 def _open(table: Table, sids: list[str]) -> list[str | None]:
-    return [SignIns(table, 30).find(sid) for sid in sids]
+    return [SignIns(table, 3600, 3600).find(sid) for sid in sids]
 
 
 def _close_one(table: Table, sids: list[str]) -> None:
-    SignIns(table, 30).close(sids[0])
+    SignIns(table, 3600, 3600).close(sids[0])
 
 
 ACCOUNTS = (
@@ -270,5 +270,5 @@ ACCOUNTS = (
     Scenario("disable an account", _account, lambda t, name: Accounts(t).set_disabled(name, True), _accounts),
     Scenario("give a role", _account, lambda t, name: Accounts(t).set_role(name, "my_aws", True), _accounts),
     Scenario("sign out", _signed_in, _close_one, _open),
-    Scenario("sign out everywhere", _signed_in, lambda t, _: SignIns(t, 30).close_all(ANN), _open),
+    Scenario("sign out everywhere", _signed_in, lambda t, _: SignIns(t, 3600, 3600).close_all(ANN), _open),
 )
