@@ -14,9 +14,10 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable
+from contextvars import Context
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, ParamSpec, TypeVar
 
 from codecoach.chat.messages import Message, MessageState, Usage
 from codecoach.coach import history
@@ -40,6 +41,9 @@ _MODEL_ID_CHARS: Final = 512
 PAUSE_MAX_S: Final = 15.0
 
 log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 # What is known of a reply that was being written: see `store.conversations.Conversations.get_message`.
 Kept = Callable[[str, str], Message | None]
@@ -178,7 +182,7 @@ class Meter:
 
     def _settle(self, call: Call, spent: Spent) -> None:
         with self._turns.of(call.username):
-            self._usage.settle(call, spent)
+            _as_nobody(self._usage.settle, call, spent)
         self._known.drop(call.username)
         with self._changed:
             self._running.pop(call.id, None)
@@ -201,12 +205,12 @@ class Meter:
             log.warning(
                 "call %s of %r: its process has died, it is counted by what is left of it", call.id, call.model_id
             )
-            found = self._usage.settle(call, spent_by(self._guess(call)), guess=True)
+            found = _as_nobody(self._usage.settle, call, spent_by(self._guess(call)), True)
         self._known.drop(call.username)
         return found
 
     def _guess(self, call: Call) -> Usage:
-        message = self._kept(call.thread_id, call.message_id) if call.message_id else None
+        message = _as_nobody(self._kept, call.thread_id, call.message_id) if call.message_id else None
         if message is None:  # nobody can tell: it may have been all
             return priced(call.model_id, call.input_tokens, call.most_output_tokens, estimated=True)
         if message.state is MessageState.COMPLETE and message.usage.output_tokens and not call.chars_before:
@@ -270,6 +274,11 @@ class _DeadCalls(Exception):
     def __init__(self, calls: tuple[Call, ...]) -> None:
         super().__init__()
         self.calls = calls
+
+
+def _as_nobody(action: Callable[P, T], *args: P.args, **more: P.kwargs) -> T:
+    """Do it as no user (`store.owned`): a call is counted whoever looks, an administrator perhaps, and once its conversation is gone."""
+    return Context().run(action, *args, **more)
 
 
 def _done(action: Callable[..., object], *args: object) -> bool:

@@ -32,7 +32,9 @@ from codecoach.models import payloads
 from codecoach.models.payloads import Image
 from codecoach.models.port import NOBODY, Finished, ModelRequest, Payer, TextDelta, Turn, Waiting
 from codecoach.settings import Settings
+from codecoach.store import keys, owned
 from codecoach.store.conversations import Conversations
+from codecoach.store.owned import OwnedTable
 from codecoach.store.sqlite import SqliteTable
 from codecoach.store.usage import NOTHING, Spent, UsageBook
 from tests.replies import ToldModel, eventually
@@ -368,6 +370,35 @@ def test_of_a_dead_call_that_left_nothing_the_most_is_counted_and_it_no_longer_s
     assert held(later) == 1
     reply.close()
     assert (total(later).tokens, total(later).estimated) == (2 * (SENT + 1000), 2)
+
+
+def test_an_administrator_who_looks_counts_what_another_user_had_been_written(table, conversations, model):
+    dying = meter_of(table)
+    running = begin(MeteredModel(model, dying), conversations)
+    model.reply.say("Half")
+    eventually(lambda: conversations.get_message(running.thread_id, running.message_id).text)
+    later = meter_of(OwnedTable(table), later_s=meter_module.LEASE_S + 1)
+    with owned.on_behalf_of("root@example.com"):
+        (month,) = later.everybody(later.this_month)
+    assert (month.total.output_tokens, month.total.estimated, month.held) == (history.tokens("Half"), 1, ())
+    assert later.standing(ANN, running.thread_id).state.conversation == month.total
+    model.reply.end()  # it lives after all
+    assert running.join(60)
+    assert total(dying) == Spent(10, 20, 110, 1)
+
+
+def test_what_is_written_into_a_conversation_that_its_user_deletes_is_counted(table, model):
+    mine = OwnedTable(table)
+    conversations, meter = Conversations(mine), meter_of(mine)
+    with owned.on_behalf_of(ANN):
+        running = begin(MeteredModel(model, meter), conversations)
+        model.reply.say("Half")
+        conversations.delete(ANN, running.thread_id)
+        running.stop()
+    spent = settled(meter)
+    assert (spent.input_tokens, spent.calls) == (SENT, 1)
+    assert table.get(keys.spent(running.thread_id)) is None
+    running.let_go()
 
 
 def test_two_processes_that_count_at_once_lose_nothing(tmp_path, table, meter):
