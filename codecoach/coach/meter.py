@@ -27,7 +27,7 @@ from codecoach.errors import BudgetReached, StoreError
 from codecoach.models.catalogue import micro_dollars
 from codecoach.models.port import Payer
 from codecoach.settings import Settings
-from codecoach.store import keys
+from codecoach.store import keys, owned
 from codecoach.store.records import now
 from codecoach.store.usage import NOTHING, Call, MonthUsage, Spent, State, UsageBook
 
@@ -83,7 +83,9 @@ class Meter:
         _meters.add(self)
 
     def hold(self, payer: Payer, asked: Asked) -> Call:
-        """Hold back what a call may use. Raises `BudgetReached` where a budget does not leave room for it, and `StoreError`."""
+        """Hold back what a call may use. Raises `BudgetReached` where a budget does not leave room for it, and `StoreError`,
+        `NotYours` among them where it would be paid by somebody else than who acts."""
+        owned.demand(payer.username)
         at = self._clock()
         call = Call(
             keys.time_ordered_id(),

@@ -73,19 +73,21 @@ class Spy:
         self._table.close()
 
     def _read(self, partition: str, sort: str) -> None:
-        self._note("read", partition, sort, self._owner(partition))
+        self._note("read", partition, sort, self._owner(partition, sort))
 
     def _write(self, key: Key) -> None:
         with self._lock:
             if key.partition.startswith("thread#") and key.sort in ("program", "plan"):
                 self._owners.setdefault(_root(key.partition), owned.acting() or "")
-        owner = self._owner(key.partition)
+        owner = self._owner(key.partition, key.sort)
         self._note("wrote", key.partition, key.sort, "" if owner is None else owner)
 
-    def _owner(self, partition: str) -> str | None:
+    def _owner(self, partition: str, sort: str) -> str | None:
         """Whose it is; None for a thread that nobody has begun."""
         if partition.startswith("user#"):
             return partition.removeprefix("user#")
+        if partition.startswith("usage#") or partition == keys.BUDGETS:
+            return sort  # what all have used in a month, an item for each
         with self._lock:
             return self._owners.get(_root(partition))
 
@@ -177,7 +179,7 @@ class World:
         told = "refused" if result is REFUSED else repr(result)
         self.history.append(f"{self.user} {deed.__name__}: {told[:200]}")
         assert MARKS[self.other] not in told, self.history[-10:]
-        assert self.spy.crossings == [], self.history[-10:]
+        assert self.spy.crossings == [], (self.spy.crossings, self.history[-10:])
 
     def compare(self) -> None:
         """Each finds what they must, and nothing else."""
