@@ -3,7 +3,7 @@
 import itertools
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,8 +24,8 @@ from codecoach.store.templates import Draft, Template
 
 ROOT: Final = Path(__file__).parents[1]
 MODEL: Final = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
-# Who is signed in, in which language and with which model, is asked once for all pages: what it costs is counted apart.
-_SESSION: Final = ("accounts", "sign-in#", "revocations", "preferences")
+# Who is signed in, in which language, with which model and budget, is asked in one place for all pages: it is counted apart.
+_SESSION: Final = ("accounts", "sign-in#", "revocations", "preferences", "usage#")
 # What goes on without the page.
 _BACKGROUND: Final = ("reply-", "run-", "evaluation-", "check ")
 _SECONDS: Final = itertools.count()
@@ -45,7 +45,7 @@ class Noted:
 
     @property
     def of_session(self) -> int:
-        """The reads that tell who is signed in."""
+        """The reads that tell who is signed in, and what they may use."""
         return len(self.reads) - self.of_page
 
     def __str__(self) -> str:
@@ -89,6 +89,14 @@ class Watched:
     def transact(self, operations: Sequence[Put | Delete]) -> None:
         self._write()
         self.table.transact(operations)
+
+    def scan(self) -> Generator[Item, None, None]:
+        self._read("scan", "", "")
+        return self.table.scan()
+
+    def restore(self, items: Sequence[Item]) -> None:
+        self._write()
+        self.table.restore(items)
 
     def ping(self) -> str:
         return self.table.ping()
