@@ -71,7 +71,10 @@ def text_of(number: int) -> str:
 
 def say(*words: object) -> None:
     """One line in one write, so that none is ever half of another."""
-    os.write(1, json.dumps(words).encode() + b"\n")
+    try:
+        os.write(1, json.dumps(words).encode() + b"\n")
+    except BrokenPipeError:  # who wanted to kill us was ended itself
+        os._exit(1)
 
 
 class Writers:
