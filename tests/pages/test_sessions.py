@@ -1,11 +1,12 @@
 """What a sign-in costs while it lasts, and what becomes of the page when it runs out."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 
 from codecoach.services import Services
-from codecoach.store import keys
+from codecoach.store import keys, owned
 from codecoach.store.revocations import LOOKED_AT_EVERY_S, Revocations
 from codecoach.store.sign_ins import SignIns
 from codecoach.ui import session
@@ -25,6 +26,15 @@ def clock(services: Services) -> Clock:
     services.__dict__["revocations"] = revocations
     services.__dict__["sign_ins"] = SignIns(services.table, IDLE_S, LONGEST_S, clock, clock, revocations)
     return clock
+
+
+@pytest.fixture
+def outside_a_page(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, object]]:
+    """The session as a script run has it, without one; and nobody's afterwards, as a script run's thread would be gone."""
+    state: dict[str, object] = {}
+    monkeypatch.setattr(session.st, "session_state", state)
+    yield state
+    owned.act_as(None)
 
 
 def labels(test) -> list[str]:
@@ -149,18 +159,18 @@ def test_who_signs_out_himself_is_told_nothing(services, clock, user):
     assert not test.run().info
 
 
-def test_what_a_timer_draws_keeps_nobody_signed_in(services, clock, user, monkeypatch):
+def test_what_a_timer_draws_keeps_nobody_signed_in(services, clock, user, outside_a_page):
     sid = services.sign_ins.open(user)
-    monkeypatch.setattr(session.st, "session_state", {"codecoach.sid": sid})
+    outside_a_page["codecoach.sid"] = sid
     for _ in range(IDLE_S // 100):
         assert session.account(active=False)
         clock.now += 100
     assert session.account(active=False) is None
 
 
-def test_following_an_answer_is_activity(services, clock, user, monkeypatch):
+def test_following_an_answer_is_activity(services, clock, user, outside_a_page):
     sid = services.sign_ins.open(user)
-    monkeypatch.setattr(session.st, "session_state", {"codecoach.sid": sid})
+    outside_a_page["codecoach.sid"] = sid
     for _ in range(IDLE_S // 100 + 2):
         assert session.still_signed_in()
         clock.now += 100
@@ -219,6 +229,7 @@ def test_what_stood_on_the_bench_stands_there_again_with_what_was_typed_last(ser
     sign_in(test, user)
     assert not test.exception
     assert not test.warning
+    assert [error.value for error in test.error] == []
     system = next(area for area in test.text_area if area.key.startswith("lab.system."))
     assert system.value == "You are a very patient system."
     assert services.templates.draft(user).sheet.system == "You are a very patient system."
