@@ -24,16 +24,20 @@ RUN --mount=type=cache,target=/root/.cache/pip \
         --disable-pip-version-check -r /requirements.lock \
     && /opt/venv/bin/python -m compileall -q /opt/venv/lib
 
-# The packages that a new Piston gets, without the network at run time. Their tests run where they are published, not here:
-# they need namespaces, which a build has none of.
-FROM python AS packing
+# Builds packages, on the system that Piston's image has:  docker run --privileged -v FOLDER:/packages IMAGE go rust
+# Privileged, because a build's last step is the package's own test in the sandbox. Nothing of it is in the images that serve.
+FROM python AS packer
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends jq python3-venv xz-utils \
+    && apt-get install -y --no-install-recommends bubblewrap jq libseccomp2 python3-venv xz-utils \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/venv /opt/venv
 COPY . /app
 WORKDIR /app
 ENV PATH=/opt/venv/bin:$PATH HOME=/tmp
+ENTRYPOINT ["python", "-m", "piston", "build", "--to", "/packages"]
+
+# Those that a new Piston gets. Their tests ran where they were made, not here: the build of an image may make no sandbox.
+FROM packer AS packing
 ARG LANGUAGES="bash javascript python"
 # hadolint ignore=SC2086
 RUN --mount=type=cache,target=/tmp/.cache python -m piston build --no-test --to /packages $LANGUAGES

@@ -46,7 +46,8 @@ def up(prepared: Annotated[bool, typer.Option("--prepared", help="`setup` has ju
         from codecoach.ui.first_admin import ensure_first_admin
 
         with closing(build(chosen)) as services:
-            return ensure_first_admin(services.accounts, chosen.admin_email)
+            given = chosen.admin_password.get_secret_value()
+            return ensure_first_admin(services.accounts, chosen.admin_email, given=given)
 
     with told():
         chosen.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -210,6 +210,10 @@ class Settings(BaseSettings):
         "admin@demo.com",
         description="Sign-in name of the first administrator, created at the first start with a random one-time password.",
     )
+    admin_password: SecretStr = Field(
+        SecretStr(""),
+        description="One-time password of that account, 8 to 64 characters, from wherever a deployment keeps its secrets. Empty: a random one, printed at the start.",
+    )
     session_idle_minutes: int = Field(
         30, ge=1, le=24 * 60, description="Minutes without activity after which a sign-in ends."
     )
@@ -326,6 +330,13 @@ class Settings(BaseSettings):
     @property
     def cookie_secrets(self) -> tuple[str, ...]:
         return tuple(_separated(self.cookie_secret.get_secret_value()))
+
+    @field_validator("admin_password")
+    @classmethod
+    def _long_enough(cls, password: SecretStr) -> SecretStr:
+        if password.get_secret_value() and not 8 <= len(password.get_secret_value()) <= 64:
+            raise ValueError("8 to 64 characters")
+        return password
 
     @field_validator("data_dir", "cache_dir")
     @classmethod

@@ -107,7 +107,8 @@ def _attempt(step: Callable[[], object]) -> None:
 
 def _make_first_admin() -> None:
     services = session.services()
-    password = ensure_first_admin(services.accounts, services.settings.admin_email, renew=False)
+    given = services.settings.admin_password.get_secret_value()
+    password = ensure_first_admin(services.accounts, services.settings.admin_email, renew=False, given=given)
     if password:
         print(f"Sign in as {services.settings.admin_email} with the one-time password {password}", flush=True)  # noqa: T201
 

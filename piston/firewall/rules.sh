@@ -1,5 +1,5 @@
 #!/bin/sh
-# The programs that Piston runs reach nothing but the places of JOBS_MAY_REACH ("host:port host:port ..."), by TCP.
+# The programs that Piston runs reach nothing but the places of JOBS_MAY_REACH ("host:port network/bits:port ..."), by TCP.
 #
 # Not Piston itself on loopback, which would install packages for them; not the instance metadata; no name server, since names
 # carry data out: give them an address by number. Piston's isolate runs each job as one of these users; Piston's own users, who
@@ -10,7 +10,7 @@ LAST_USER=60999
 
 addresses() { # addresses HOST
     case $1 in
-    *[!0-9.]*) getent ahostsv4 "$1" | cut -d ' ' -f 1 | sort -u ;;
+    *[!0-9./]*) getent ahostsv4 "$1" | cut -d ' ' -f 1 | sort -u ;;
     *) echo "$1" ;;
     esac
 }
@@ -29,6 +29,7 @@ flush table inet jobs
 table inet jobs {
     set reachable {
         type ipv4_addr . inet_service
+        flags interval
         $elements
     }
     chain output {

@@ -272,3 +272,12 @@ def test_opening_an_account_again_revives_none_of_its_sign_ins(administration, a
     administration.enable(ANN)
     assert not accounts.get(ANN).disabled
     assert sign_ins.find(sid) is None
+
+
+def test_a_given_one_time_password_is_neither_renewed_nor_printed(accounts):
+    assert ensure_first_admin(accounts, ADMIN, given="from-the-secrets") is None
+    for _ in range(2):  # other instances, later starts
+        assert ensure_first_admin(accounts, ADMIN, given="from-the-secrets") is None
+    account = accounts.get(ADMIN)
+    assert account.must_change_password
+    assert check_password("from-the-secrets", account.password_hash)
