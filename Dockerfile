@@ -31,6 +31,8 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends bubblewrap jq libseccomp2 python3-venv xz-utils \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/venv /opt/venv
+# What packages are made of is fetched by pip.
+RUN /opt/venv/bin/python -m ensurepip
 COPY . /app
 WORKDIR /app
 ENV PATH=/opt/venv/bin:$PATH HOME=/tmp

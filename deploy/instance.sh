@@ -54,6 +54,7 @@ tell_group() { # tell_group SUCCESS|FAILURE
 }
 
 fail() {
+    if [ "$BASH_SUBSHELL" != 0 ]; then exit 1; fi # its parent fails next, and tells
     trap - ERR
     echo "FAILED: $1"
     tell_condition FAILURE "$1"
@@ -95,12 +96,12 @@ install_agents() {
     step "Installing the agents of Systems Manager and CloudWatch"
     local ssm="https://s3.$REGION.amazonaws.com/amazon-ssm-$REGION/latest/debian_amd64/amazon-ssm-agent.deb"
     local cloudwatch="https://amazoncloudwatch-agent-$REGION.s3.$REGION.amazonaws.com/debian/amd64/latest/amazon-cloudwatch-agent.deb"
-    { curl -fsSL --retry 3 "$ssm" -o /tmp/ssm.deb && dpkg -i /tmp/ssm.deb && systemctl enable --now amazon-ssm-agent; } ||
+    { again curl -fsSL "$ssm" -o /tmp/ssm.deb && dpkg -i /tmp/ssm.deb && systemctl enable --now amazon-ssm-agent; } ||
         echo "WARNING: no Session Manager"
     jq --arg stack "$STACK" --arg group "$LOG_GROUP" --arg role "$ROLE" \
         'walk(if type == "string" then gsub("STACK"; $stack) | gsub("LOG_GROUP"; $group) | gsub("ROLE"; $role) else . end)' \
         "$HOME_DIR/deploy/cloudwatch-agent.json" >"$CONF/cloudwatch-agent.json"
-    { curl -fsSL --retry 3 "$cloudwatch" -o /tmp/cloudwatch.deb && dpkg -i /tmp/cloudwatch.deb &&
+    { again curl -fsSL "$cloudwatch" -o /tmp/cloudwatch.deb && dpkg -i /tmp/cloudwatch.deb &&
         /opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl -a fetch-config -m ec2 -s \
             -c "file:$CONF/cloudwatch-agent.json"; } || echo "WARNING: no logs in CloudWatch"
     rm -f /tmp/ssm.deb /tmp/cloudwatch.deb
@@ -144,7 +145,8 @@ start_piston() {
     step "Starting Piston"
     local memory_mb reserved_mb=1000
     if [ "$ROLE" = app ]; then reserved_mb=2500; fi
-    memory_mb=$(($(awk '/^MemTotal/ {print int($2 / 1024)}' /proc/meminfo) - reserved_mb))
+    memory_mb=$(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' /proc/meminfo)
+    memory_mb=$((memory_mb / 1024 - reserved_mb))
     if [ "$memory_mb" -lt 1500 ]; then fail "the instance type has too little memory for Piston: 4 GB are the least"; fi
     cat >"$CONF/piston.env" <<END
 PISTON_REPO_URL=${PISTON_REPO_URL:-http://host.docker.internal:2001/index}
