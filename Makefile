@@ -1,7 +1,9 @@
 # make run    install what is missing, start CodeCoach on this machine
 # make test   install what is missing, run every test
 # make runtimes   build the runtime of every language
-.PHONY: run setup setup-test runtimes test check format lint types audit bench lock docs
+# make deploy REGION=us-east-1 [STACK=codecoach] [SET="InstanceType=t3.xlarge ..."]     in your AWS account (docs/deployment.md)
+# make destroy REGION=us-east-1 [STACK=codecoach] [DATA=delete]
+.PHONY: run setup setup-python setup-test runtimes test check format lint types audit bench lock docs deploy destroy
 .DEFAULT_GOAL := run
 
 run: setup
@@ -9,6 +11,9 @@ run: setup
 
 setup:
 	@./setup.sh
+
+setup-python:
+	@./setup.sh python
 
 setup-test:
 	@./setup.sh test
@@ -19,6 +24,16 @@ runtimes: setup
 
 test: setup-test
 	.venv/bin/python -m pytest
+
+STACK ?= codecoach
+# One that is not said is the one of the AWS CLI's configuration, if that has one.
+REGION ?= $(or $(AWS_REGION),$(AWS_DEFAULT_REGION))
+
+deploy: setup-python
+	@.venv/bin/python -m deploy up --region "$(REGION)" --stack "$(STACK)" $(foreach value,$(SET),--set $(value))
+
+destroy: setup-python
+	@.venv/bin/python -m deploy down --region "$(REGION)" --stack "$(STACK)" $(if $(filter delete,$(DATA)),--delete-data)
 
 # Everything that must hold before a change goes in.
 check: setup-test lint types audit

@@ -4,6 +4,7 @@
 #
 #   ./setup.sh          what `make run` needs
 #   ./setup.sh test     also what `make test` needs: a browser, Java for DynamoDB Local, the small model
+#   ./setup.sh python   the virtual environment alone, for what runs nothing on this machine
 set -eu
 cd "$(dirname "$0")"
 for_tests=${1:-}
@@ -95,6 +96,8 @@ if [ "${install:-}" = yes ]; then
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
     echo "$(stamp) $([ "$for_tests" = test ] && echo dev || echo run)" >.venv/.installed
 fi
+
+[ "$for_tests" = python ] && exit 0
 
 # --- Weights and runtimes, with a progress bar ------------------------------------------------------------------------
 

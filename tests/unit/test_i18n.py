@@ -9,6 +9,7 @@ import pytest
 
 from codecoach import errors
 from codecoach.i18n import Language, Notice, table, tell, text
+from deploy import errors as deploy_errors
 from piston import errors as toolkit_errors
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +37,7 @@ def test_both_languages_fill_in_the_same_values(key):
     "error",
     [
         cls
-        for cls in [*vars(errors).values(), *vars(toolkit_errors).values()]
+        for cls in [*vars(errors).values(), *vars(toolkit_errors).values(), *vars(deploy_errors).values()]
         if isinstance(cls, type) and issubclass(cls, errors.CodeCoachError)
     ],
 )
@@ -47,7 +48,7 @@ def test_every_error_says_what_happened_and_what_to_do(error):
 
 def keys_named_in_code() -> dict[str, str]:
     named = {}
-    for file in [*ROOT.glob("codecoach/**/*.py"), *ROOT.glob("p*/*.py"), ROOT / "Home.py"]:
+    for file in [*ROOT.glob("codecoach/**/*.py"), *ROOT.glob("[dp]*/*.py"), ROOT / "Home.py"]:
         if not file.exists():
             continue
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):

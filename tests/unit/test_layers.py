@@ -29,7 +29,7 @@ LAYERS = (
         "codecoach.cli_user",
         "codecoach.__main__",
     ),
-    ("piston",),
+    ("piston", "deploy"),
     ("pages", "Home"),
 )
 ADAPTER_PACKAGES = ("codecoach.models", "codecoach.runner", "codecoach.store")
@@ -38,6 +38,7 @@ STREAMLIT_MAY = ("codecoach.ui", "pages", "Home")
 
 def modules() -> dict[str, Path]:
     files = [*ROOT.glob("codecoach/**/*.py"), *ROOT.glob("pages/*.py"), *ROOT.glob("piston/*.py"), ROOT / "Home.py"]
+    files += ROOT.glob("deploy/*.py")
     named = {}
     for file in files:
         if file.exists():
