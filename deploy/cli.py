@@ -118,7 +118,7 @@ def _parameters(values: list[str]) -> dict[str, str]:
 
 def _prefix_list(template: str, region: str) -> str:
     """What the template knows of CloudFront's prefix list in a region; raises `RegionUnknown`."""
-    known = dict(re.findall(r"^    ([a-z]{2}(?:-[a-z]+)+-\d): \{CloudFront: (pl-[0-9a-f]+)", template, re.MULTILINE))
+    known: dict[str, str] = dict(re.findall(r"^    ([a-z]{2}(?:-[a-z]+)+-\d): \{CloudFront: (pl-[0-9a-f]+)", template, re.MULTILINE))
     if known and region not in known:
         raise RegionUnknown(region=region, known=", ".join(sorted(known)))
     return known.get(region, "")

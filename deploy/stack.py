@@ -143,7 +143,7 @@ class Stack:
 
     def _events(self) -> list[tuple[str, Event]]:
         """Those that were not told yet, oldest first."""
-        found = []
+        found: list[tuple[str, Event]] = []
         with aws_errors():
             for page in self._client.get_paginator("describe_stack_events").paginate(StackName=self._name):
                 for raw in page["StackEvents"]:
