@@ -1,4 +1,4 @@
-"""The command line: `python -m deploy up | down`, which `make deploy` and `make destroy` call.
+"""The command line: `python -m deploy up | down | pack`; `make deploy` and `make destroy` call the first two.
 
 Exit code 0: done, also where there was nothing to do; 2: wrong usage; 3: it could not be done, and why; 130: Ctrl-C.
 """
@@ -80,6 +80,12 @@ def up(
         _greet(changing.outputs(), pause)
 
 
+@app.command("pack", help="Write the packed source into a file, to be uploaded by hand.")
+def pack_to(file: Annotated[Path, typer.Argument(help="For example codecoach.tar.gz.")]) -> None:
+    file.write_bytes(pack().content)
+    say("deploy.packed", file=file)
+
+
 @app.command(help="Delete the stack; what people wrote is kept unless you say otherwise.")
 def down(
     region: Region,
@@ -118,7 +124,9 @@ def _parameters(values: list[str]) -> dict[str, str]:
 
 def _prefix_list(template: str, region: str) -> str:
     """What the template knows of CloudFront's prefix list in a region; raises `RegionUnknown`."""
-    known: dict[str, str] = dict(re.findall(r"^    ([a-z]{2}(?:-[a-z]+)+-\d): \{CloudFront: (pl-[0-9a-f]+)", template, re.MULTILINE))
+    known: dict[str, str] = dict(
+        re.findall(r"^    ([a-z]{2}(?:-[a-z]+)+-\d): \{CloudFront: (pl-[0-9a-f]+)", template, re.MULTILINE)
+    )
     if known and region not in known:
         raise RegionUnknown(region=region, known=", ".join(sorted(known)))
     return known.get(region, "")

@@ -11,6 +11,7 @@ import pytest
 
 from codecoach.settings import PREFIX, Settings
 from tests.deploy.template import ROOT, user_data
+from tests.piston.servers import file_server
 
 DRIVER = Path(__file__).with_name("instance_driver.py")
 HERE = "http://127.0.0.1:8100"
@@ -301,6 +302,43 @@ def test_the_agent_of_cloudwatch_sends_what_the_template_watches(instance):
     assert {file["log_group_name"] for file in files} == {"group-of-logs"}
     assert agent["metrics"]["namespace"] == "CodeCoach"
     assert agent["metrics"]["metrics_collected"]["disk"]["append_dimensions"] == {"Stack": "coach"}
+
+
+@pytest.fixture
+def running(tmp_path):
+    """`running(url)` points the Piston of an instance, whose settings are in a folder, at another index."""
+    (tmp_path / "piston.env").write_text("PISTON_REPO_URL=http://old/index\nPISTON_PORT=2000\n", "utf-8")
+    (tmp_path / "deployment.env").write_text("ROLE=app\nPISTON_REPO_URL=''\n", "utf-8")
+    (tmp_path / "deployment.env").chmod(0o600)
+    (tmp_path / "systemctl").write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/calls\n', "utf-8")
+    (tmp_path / "systemctl").chmod(0o755)
+
+    def run(*words):
+        environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "CONF": str(tmp_path)}
+        command = ["bash", ROOT / "deploy" / "piston-repo.sh", *words]
+        return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+    return run
+
+
+def test_one_command_points_a_running_piston_at_another_index(running, tmp_path):
+    with file_server() as server:
+        server.content["/index"] = b"bash,5.2.1,0,http://x\n"
+        done = running(f"{server.address}/index")
+    assert done.returncode == 0, done.stderr
+    new = f"PISTON_REPO_URL='{server.address}/index'"
+    assert (tmp_path / "piston.env").read_text("utf-8").splitlines() == ["PISTON_PORT=2000", new]
+    assert (tmp_path / "deployment.env").read_text("utf-8").splitlines() == ["ROLE=app", new]
+    assert (tmp_path / "deployment.env").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "calls").read_text("utf-8") == "restart codecoach-piston.service\n"
+
+
+@pytest.mark.parametrize("words", [("http://127.0.0.1:9/index",), ("not an address",), ()])
+def test_an_index_that_cannot_be_read_changes_nothing(running, tmp_path, words):
+    before = (tmp_path / "piston.env").read_text("utf-8")
+    assert running(*words).returncode in (2, 3)
+    assert (tmp_path / "piston.env").read_text("utf-8") == before
+    assert not (tmp_path / "calls").exists()
 
 
 @pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is not installed")

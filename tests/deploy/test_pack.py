@@ -6,7 +6,9 @@ import shutil
 import tarfile
 
 import pytest
+from typer.testing import CliRunner
 
+from deploy.cli import app
 from deploy.pack import SHIPPED, pack
 from tests.deploy.template import ROOT
 
@@ -63,3 +65,9 @@ def test_the_instances_find_in_it_what_their_scripts_name():
     assert "codecoach/piston/compose.yaml" in packed
     with tarfile.open(fileobj=io.BytesIO(pack().content)) as archive:
         assert archive.getmember("codecoach/deploy/instance.sh").mode == 0o755
+
+
+def test_it_can_be_written_into_a_file_for_the_console(tmp_path):
+    done = CliRunner().invoke(app, ["pack", str(tmp_path / "codecoach.tar.gz")])
+    assert done.exit_code == 0
+    assert (tmp_path / "codecoach.tar.gz").read_bytes() == pack().content
