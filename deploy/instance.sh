@@ -61,7 +61,13 @@ fail() {
     tell_group FAILURE
     exit 1
 }
-trap 'fail "$step did not work: \"${BASH_COMMAND%%$'"'"'\n'"'"'*}\" (all of it: /var/log/codecoach-setup.log)"' ERR
+# What went wrong stands at the end of the log, which the user data has all output written into.
+LOG=/var/log/codecoach-setup.log
+on_error() {
+    sleep 1 # the log is written by another process
+    fail "$step did not work: $(tail -n 3 "$LOG" 2>/dev/null | cut -c 1-300 | tr '\n' ' ')(all of it: $LOG)"
+}
+trap on_error ERR
 
 metadata() {
     local token
