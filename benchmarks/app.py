@@ -74,8 +74,8 @@ def endpoint(rules: dict[str, object]) -> Iterator[str]:
 
 
 @contextmanager
-def app(rules: dict[str, object]) -> Iterator[App]:
-    """The app, answering as `rules` say."""
+def app(rules: dict[str, object], more: dict[str, str] | None = None) -> Iterator[App]:
+    """The app, answering as `rules` say; `more` are variables of its environment."""
     with endpoint(rules) as endpoint_url, tempfile.TemporaryDirectory() as folder:
         _already_started_once(Path(folder))
         port = ports.any_free()
@@ -94,7 +94,12 @@ def app(rules: dict[str, object]) -> Iterator[App]:
                 "true",
             ],
             cwd=ROOT,
-            env={**os.environ, "CODECOACH_DATA_DIR": folder, "CODECOACH_BEDROCK_ENDPOINT_URL": endpoint_url},
+            env={
+                **os.environ,
+                "CODECOACH_DATA_DIR": folder,
+                "CODECOACH_BEDROCK_ENDPOINT_URL": endpoint_url,
+                **(more or {}),
+            },
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

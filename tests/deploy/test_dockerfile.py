@@ -1,11 +1,12 @@
 """The image: no root, no compiler, no installer, nothing in it that was not named."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from tests.deploy.tools import needs, tool
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "Dockerfile").read_text("utf-8")
@@ -33,10 +34,10 @@ def of(stage: str, instruction: str) -> list[str]:
     return [words for found, words in STAGES[stage] if found == instruction]
 
 
-@pytest.mark.skipif(not shutil.which("hadolint"), reason="hadolint is not installed")
+@needs("hadolint")
 def test_hadolint_finds_nothing():
     files = [ROOT / "Dockerfile", *sorted((ROOT / "piston").glob("*/Dockerfile"))]
-    ran = subprocess.run(["hadolint", *files], cwd=ROOT, capture_output=True, text=True)
+    ran = subprocess.run([tool("hadolint"), *files], cwd=ROOT, capture_output=True, text=True)
     assert (ran.returncode, ran.stdout) == (0, "")
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from codecoach.settings import PREFIX, Settings
 from tests.deploy.template import ROOT, user_data
+from tests.deploy.tools import needs, tool
 from tests.piston.servers import file_server
 
 DRIVER = Path(__file__).with_name("instance_driver.py")
@@ -341,7 +342,7 @@ def test_an_index_that_cannot_be_read_changes_nothing(running, tmp_path, words):
     assert not (tmp_path / "calls").exists()
 
 
-@pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is not installed")
+@needs("shellcheck")
 def test_shellcheck_finds_nothing():
-    ran = subprocess.run(["shellcheck", *sorted((ROOT / "deploy").glob("*.sh"))], capture_output=True, text=True)
+    ran = subprocess.run([tool("shellcheck"), *sorted((ROOT / "deploy").glob("*.sh"))], capture_output=True, text=True)
     assert (ran.returncode, ran.stdout) == (0, "")

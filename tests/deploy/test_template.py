@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -13,6 +12,7 @@ from codecoach.settings import MyAws, RunnerKind, Settings
 from codecoach.store import dynamodb_table
 from tests.deploy import client_calls
 from tests.deploy.template import FILE, PARAMETERS, RESOURCES, ROOT, TEMPLATE, mentions, of_type, user_data
+from tests.deploy.tools import needs, tool
 
 TEXT = FILE.read_text("utf-8")
 LAUNCHED = ("AppTemplate", "PistonTemplate")
@@ -63,15 +63,15 @@ def test_the_source_is_all_that_has_to_be_said():
         assert mentions([RESOURCES, TEMPLATE["Conditions"], TEMPLATE["Outputs"]], name), f"{name} is of no use"
 
 
-@pytest.mark.skipif(not shutil.which("cfn-lint"), reason="cfn-lint is not installed")
+@needs("cfn-lint")
 def test_cfn_lint_finds_nothing():
-    ran = subprocess.run(["cfn-lint", FILE], capture_output=True, text=True)
+    ran = subprocess.run([tool("cfn-lint"), FILE], capture_output=True, text=True)
     assert (ran.returncode, ran.stdout) == (0, "")
 
 
-@pytest.mark.skipif(not shutil.which("checkov"), reason="checkov is not installed")
+@needs("checkov")
 def test_checkov_finds_nothing_but_what_has_a_reason():
-    words = ["checkov", "-f", FILE, "--config-file", ROOT / ".checkov.yaml", "--output", "json"]
+    words = [tool("checkov"), "-f", FILE, "--config-file", ROOT / ".checkov.yaml", "--output", "json"]
     ran = subprocess.run(words, capture_output=True, text=True)
     summary = json.loads(ran.stdout)["summary"]
     assert (ran.returncode, summary["failed"]) == (0, 0)
@@ -318,7 +318,7 @@ def test_the_instances_get_every_variable_that_their_script_reads():
     for name in variables("AppTemplate") - {"SOURCE_URL"}:
         assert re.search(rf"\${{?{name}\b", script), f"{name} is read by nobody"
     assert variables("PistonTemplate") < variables("AppTemplate")
-    own = set(re.findall(r"^([A-Z_]+)=", script, re.MULTILINE)) | {"BASH_COMMAND", "BASH_SOURCE", "SECONDS", "PAUSE_S"}
+    own = set(re.findall(r"^([A-Z_]+)=", script, re.MULTILINE)) | {"BASH_SOURCE", "BASH_SUBSHELL", "SECONDS", "PAUSE_S"}
     inner = set(
         re.findall(r"^([A-Z_]+)=", "\n".join(re.findall(r"<<END\n(.*?)\nEND", script, re.DOTALL)), re.MULTILINE)
     )
@@ -347,8 +347,8 @@ def test_the_script_is_a_good_one(name, tmp_path):
     script.write_text(user_data(name), "utf-8")
     assert len(script.read_bytes()) < 16384  # Source: EC2 User Guide, user data
     subprocess.run(["bash", "-n", script], check=True)
-    if shutil.which("shellcheck"):
-        words = ["shellcheck", "--exclude", "SC1091,SC2016,SC2154", script]  # it sources a file that is elsewhere
+    if tool("shellcheck"):
+        words = [tool("shellcheck"), "--exclude", "SC1091,SC2016,SC2154", script]  # it sources a file that is elsewhere
         subprocess.run(words, check=True)
 
 
