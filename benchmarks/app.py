@@ -19,6 +19,7 @@ from codecoach.services import DATABASE
 from codecoach.settings import Settings
 from codecoach.store.accounts import Accounts
 from codecoach.store.cookie_seal import CookieSeal, kept_secrets
+from codecoach.store.port import Table
 from codecoach.store.sign_ins import SignIns
 from codecoach.store.sqlite import SqliteTable
 from codecoach.ui.session import COOKIE
@@ -45,12 +46,16 @@ class App:
 
     def cookie(self, username: str) -> str:
         """The Cookie header of a fresh sign-in of a user, who is created where there is none."""
-        table = SqliteTable(self.data_dir / DATABASE)
-        if Accounts(table).get(username) is None:
-            # Nobody signs in with it: the sign-in is opened beneath the form.
-            Accounts(table).create(username, "!", ("user",), must_change_password=False)
-        sid = SignIns(table, idle_s=DAY_S, longest_s=DAY_S).open(username)
-        return f"{COOKIE}={CookieSeal(kept_secrets(table)).seal(sid)}"
+        return cookie(SqliteTable(self.data_dir / DATABASE), username)
+
+
+def cookie(table: Table, username: str) -> str:
+    """The Cookie header of a fresh sign-in, as above, for whoever's table it is."""
+    if Accounts(table).get(username) is None:
+        # Nobody signs in with it: the sign-in is opened beneath the form.
+        Accounts(table).create(username, "!", ("user",), must_change_password=False)
+    sid = SignIns(table, idle_s=DAY_S, longest_s=DAY_S).open(username)
+    return f"{COOKIE}={CookieSeal(kept_secrets(table)).seal(sid)}"
 
 
 @contextmanager

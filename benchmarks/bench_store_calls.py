@@ -14,14 +14,11 @@ from contextlib import contextmanager
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
-from benchmarks.app import app
+from benchmarks.app import app, cookie
 from benchmarks.bench_pages import RULES, Watch
 from benchmarks.rows import Row
 from benchmarks.streamlit_client import Client
 from codecoach.store import dynamodb, dynamodb_table
-from codecoach.store.accounts import Accounts
-from codecoach.store.sign_ins import SignIns
-from codecoach.ui.session import COOKIE
 
 REGION, TABLE = "us-east-1", "codecoach"
 WRITES = ("PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems")
@@ -68,10 +65,8 @@ def run() -> list[Row]:
         client = dynamodb.client(REGION, url)
         dynamodb_table.ensure(client, TABLE)
         table = dynamodb.DynamoTable(client, TABLE)
-        Accounts(table).create("one@example.com", "!", ("user",), must_change_password=False)
-        cookie = f"{COOKIE}={SignIns(table, 1).open('one@example.com')}"
         with app(RULES, {"CODECOACH_DYNAMODB_ENDPOINT_URL": url, "CODECOACH_TABLE": TABLE}) as running:
-            return asyncio.run(_person(Client(running.url, cookie, "Chat"), counted))
+            return asyncio.run(_person(Client(running.url, cookie(table, "one@example.com"), "Chat"), counted))
 
 
 async def _person(tab: Client, counted: Counted) -> list[Row]:

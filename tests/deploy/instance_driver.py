@@ -27,7 +27,7 @@ case "$(basename "$0") $*" in
 esac
 case "$(basename "$0") $*" in
 "aws secretsmanager"*password*) echo PassWordOfTheStack ;;
-"aws secretsmanager"*) echo CookieSecretOfTheStack ;;
+"aws secretsmanager"*) echo CookieSecretOfTheStack-0123456789abcdef ;;
 "aws s3 cp"*) for last; do :; done; cp "/tmp/served/$(basename "$last")" "$last" ;;
 "docker image inspect"*) grep -q "^docker build" /tmp/calls ;;
 "docker run"*) for last; do :; done; touch "/var/lib/codecoach/packages/$last-1.0.0.pkg.tar.gz" ;;

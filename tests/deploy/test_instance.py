@@ -135,7 +135,8 @@ def test_the_app_gets_settings_that_it_takes_and_secrets_that_nobody_else_reads(
     assert settings.table == "codecoach-1"
     assert settings.client_address_header == "CloudFront-Viewer-Address"
     assert settings.admin_password.get_secret_value() == "PassWordOfTheStack"
-    assert given["STREAMLIT_SERVER_COOKIE_SECRET"] == "CookieSecretOfTheStack"
+    assert settings.cookie_secrets == (given["STREAMLIT_SERVER_COOKIE_SECRET"],)
+    assert given["STREAMLIT_SERVER_COOKIE_SECRET"].startswith("CookieSecretOfTheStack")
     assert found["files"][SETTINGS]["mode"] == "0o600"
     for secret in ("PassWordOfTheStack", "CookieSecretOfTheStack"):
         assert secret not in found["output"]

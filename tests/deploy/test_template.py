@@ -261,6 +261,8 @@ def test_secrets_are_made_and_disks_are_encrypted():
         assert secret["GenerateSecretString"]["ExcludePunctuation"] is True  # so that a file of variables takes them
     length = RESOURCES["AdminPassword"]["Properties"]["GenerateSecretString"]["PasswordLength"]
     Settings(admin_password="x" * length)
+    length = RESOURCES["CookieSecret"]["Properties"]["GenerateSecretString"]["PasswordLength"]
+    Settings(cookie_secret="x" * length)
     for name in LAUNCHED:
         (disk,) = RESOURCES[name]["Properties"]["LaunchTemplateData"]["BlockDeviceMappings"]
         assert disk["Ebs"]["Encrypted"] is True

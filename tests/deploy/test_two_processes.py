@@ -10,14 +10,12 @@ from dataclasses import dataclass, field
 import pytest
 import requests
 
+from benchmarks.app import cookie
 from benchmarks.streamlit_client import Client
 from codecoach.chat.messages import MessageState, Role
 from codecoach.local.scripted import Reply, Script, ScriptedServer
 from codecoach.store import dynamodb, dynamodb_table
-from codecoach.store.accounts import Accounts
 from codecoach.store.conversations import Conversations
-from codecoach.store.sign_ins import SignIns
-from codecoach.ui.session import COOKIE as SESSION
 from codecoach.ui.sidebar import PARAMETER
 from tests.browser.conftest import start_app, stop_app
 from tests.deploy.sticky_proxy import COOKIE, StickyProxy
@@ -95,9 +93,7 @@ async def story(url: str, table, apps, bedrock) -> None:
     people = []
     for index in range(PEOPLE):
         name = f"person{index}@example.com"
-        Accounts(table).create(name, "!", ("user",), must_change_password=False)
-        cookie = f"{SESSION}={SignIns(table, 1).open(name)}; {COOKIE}={index % 2}"
-        people.append((name, Person(url, cookie, "Chat")))
+        people.append((name, Person(url, f"{cookie(table, name)}; {COOKIE}={index % 2}", "Chat")))
     for _, person in people:
         await person.open()
     for _, person in people:
