@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from codecoach.store import owned
+
 # No timed assertions, here neither: a busy machine proves nothing.
 settings.register_profile("tests", settings(), deadline=None)
 settings.load_profile("tests")
@@ -31,3 +33,11 @@ def _closed() -> Iterator[None]:
     socket.socket.connect = _loopback_only  # type: ignore[method-assign, assignment]
     yield
     socket.socket.connect = _connect  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True)
+def _nobody_acts() -> Iterator[None]:
+    """Who acts is a variable of the thread, and all tests are one thread's."""
+    owned.act_as(None)
+    yield
+    owned.act_as(None)

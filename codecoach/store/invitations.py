@@ -16,7 +16,7 @@ from typing import Final, cast
 
 from codecoach.errors import InputRefused, VersionConflict
 from codecoach.store import keys
-from codecoach.store.accounts import Accounts, normal
+from codecoach.store.accounts import ROLE_ADMIN, Accounts, normal
 from codecoach.store.paging import everything
 from codecoach.store.port import Delete, Item, Json, Table
 from codecoach.store.records import from_time, to_time
@@ -84,7 +84,8 @@ class Invitations:
     def find(self, code: str) -> Invitation | None:
         """The open invitation with this code, or None. Capitals, blanks and hyphens do not matter."""
         item = self._table.get(keys.invitation(_plain(code)))
-        return _invitation(item) if item else None
+        found = _invitation(item) if item else None
+        return found if found and self._stands(found) else None
 
     def accept(self, code: str, password_hash: str) -> str:
         """Make the account, with a password that its owner chose, and return its username.
@@ -95,12 +96,21 @@ class Invitations:
         if item is None:
             raise refused()
         invitation = _invitation(item)
+        if not self._stands(invitation):
+            raise refused()
         used = Delete(item.key, expected_version=item.version)
         try:
             self._accounts.create(invitation.username, password_hash, invitation.roles, along_with=[used])
         except VersionConflict as error:
             raise refused() from error
         return invitation.username
+
+    def _stands(self, invitation: Invitation) -> bool:
+        """Whether who invited may still do so: else somebody who is dismissed could have let himself in again beforehand."""
+        if not invitation.invited_by:
+            return True
+        inviter = self._accounts.get(invitation.invited_by)
+        return inviter is not None and not inviter.disabled and ROLE_ADMIN in inviter.roles
 
     def withdraw(self, username: str) -> None:
         """Close the invitation of an address. Raises `InputRefused` where there is none."""

@@ -290,7 +290,9 @@ def is_id(text: str) -> bool:
 
 def travels(key: Key) -> bool:
     """Whether a backup takes an item along: all do but sign-ins, their tickets and revocations, stop requests, the layout."""
-    return not (key.partition.startswith(_STAYS_PARTITIONS) or key.sort.startswith(_STAYS_SORTS))
+    # Elsewhere the sort key may be a username, which may begin with anything.
+    passing = key.partition.startswith((user(""), thread(""))) and key.sort.startswith(_STAYS_SORTS)
+    return not (passing or key.partition.startswith(_STAYS_PARTITIONS))
 
 
 # No two clocks of ours differ by more. An id made up to be later would take every later one of this process with it.

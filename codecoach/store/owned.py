@@ -19,7 +19,7 @@ start it within `contextvars.copy_context()`.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import copy
@@ -41,7 +41,14 @@ _HEADS: Final = (keys.CONVERSATION, keys.PROGRAM, keys.EVALUATION, keys.PURGE)
 
 T = TypeVar("T")
 
-_acting: ContextVar[str | None] = ContextVar("acting", default=None)
+_acting: ContextVar[str | None] = ContextVar("acting")
+
+
+def _anybody() -> None:
+    """Nobody who could be held back."""
+
+
+_otherwise: Callable[[], str | None] = _anybody
 
 
 def act_as(username: str | None) -> None:
@@ -51,7 +58,16 @@ def act_as(username: str | None) -> None:
 
 def acting() -> str | None:
     """Who acts: a username, `NOBODY`, or None outside of pages."""
-    return _acting.get()
+    try:
+        return _acting.get()
+    except LookupError:
+        return _otherwise()
+
+
+def where_nobody_said(who: Callable[[], str | None]) -> None:
+    """Who acts where nothing was said: whatever draws pages has what runs there, and forgot to ask, be `NOBODY`."""
+    global _otherwise
+    _otherwise = who
 
 
 def may_see(owner: str | None) -> bool:

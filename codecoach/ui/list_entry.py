@@ -11,7 +11,7 @@ from typing import Final
 import streamlit as st
 
 from codecoach.errors import InputRefused
-from codecoach.ui import narrow, notices, shown
+from codecoach.ui import narrow, notices, page, shown
 from codecoach.ui.icon_only import icon_only
 from codecoach.ui.session import t
 
@@ -118,6 +118,7 @@ def _delete(title: str, delete: Callable[[], None]) -> None:
 
 
 def _do(action: Callable[[], None]) -> None:
+    page.check_gate()  # a dialog runs again without its page
     notices.begin()
     shown.look_anew()
     with notices.guard():

@@ -57,6 +57,13 @@ def services() -> Services:
         return _services
 
 
+def _on_a_page() -> str | None:
+    return owned.NOBODY if get_script_run_ctx(suppress_warning=True) else None
+
+
+owned.where_nobody_said(_on_a_page)
+
+
 def install(made: Services | None) -> None:
     """Use services that somebody else built (a launcher, a test); None forgets them."""
     global _services

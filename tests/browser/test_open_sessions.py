@@ -7,6 +7,7 @@ it changes accounts and sign-ins in the same store.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -79,7 +80,9 @@ def with_tab(app: RunningApp, headers: str, do: Callable[[Tab], Awaitable[None]]
         finally:
             await tab.close()
 
-    asyncio.run(run())
+    # In a thread of its own: the browser of other tests has an event loop in this one.
+    with ThreadPoolExecutor(1) as apart:
+        apart.submit(asyncio.run, run()).result()
 
 
 def shown_to(app: RunningApp, headers: str) -> str:

@@ -216,6 +216,14 @@ def test_every_kind_of_item_is_known_to_travel_or_not():
         assert keys.travels(key) is (expires in _LASTING and key not in _SECRET), (key, expires)
 
 
+@pytest.mark.parametrize("name", ["stop#ann@example.com", "sign-in#ann@example.com"])
+def test_whatever_an_account_is_called_it_travels(name):
+    assert keys.travels(keys.account(name))
+    assert keys.travels(keys.usage("2026-11", name))
+    assert not keys.travels(keys.user_sign_in(name, "0" * 64))
+    assert not keys.travels(keys.stop("ab12", "message"))
+
+
 def test_what_has_expired_stays_behind(sqlite, other, clock, tmp_path):
     sqlite.put(Item(Key("user#a", "soon"), {}, expires_at=int(clock.now) + 5))
     sqlite.put(Item(Key("user#a", "now"), {}, expires_at=int(clock.now) + 1))

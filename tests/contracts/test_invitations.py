@@ -31,6 +31,7 @@ def refusal(action, *words) -> str:
 
 
 def test_an_invitation_makes_the_account_once(invitations, accounts):
+    accounts.create(BOB, "hash", (ROLE_ADMIN,))
     code = invitations.invite("Ann@Example.com", (ROLE_ADMIN,), BOB)
     assert [(one.username, one.roles, one.invited_by) for one in invitations.open()] == [(ANN, (ROLE_ADMIN,), BOB)]
     assert invitations.find(f"  {code.upper().replace('-', ' ')} ").username == ANN
@@ -42,6 +43,22 @@ def test_an_invitation_makes_the_account_once(invitations, accounts):
     assert invitations.open() == ()
     assert refusal(invitations.accept, code, "another hash") == "invitation_refused"
     assert accounts.get(ANN).password_hash == "hash of her own"
+
+
+@pytest.mark.parametrize("dismissed", ["disabled", "demoted", "deleted"])
+def test_an_invitation_is_void_once_who_invited_is_an_administrator_no_more(invitations, accounts, dismissed):
+    accounts.create(BOB, "hash", (ROLE_ADMIN,))
+    code = invitations.invite(ANN, (ROLE_ADMIN,), BOB)
+    assert invitations.find(code)
+    if dismissed == "disabled":
+        accounts.set_disabled(BOB, True)
+    elif dismissed == "demoted":
+        accounts.set_role(BOB, ROLE_ADMIN, False)
+    else:
+        accounts.delete(BOB)
+    assert invitations.find(code) is None
+    assert refusal(invitations.accept, code, "hash of her own") == "invitation_refused"
+    assert accounts.get(ANN) is None
 
 
 def test_of_many_who_accept_at_once_one_does(invitations, accounts):

@@ -67,3 +67,20 @@ def test_a_click_on_what_another_user_left_on_the_screen_does_nothing(services, 
     assert "This is not among your work" in texts(test)
     assert services.conversations.messages(mine.id).messages == ()
     assert services.conversations.list(other).conversations == ()
+
+
+def without_a_gate() -> None:
+    """A page that forgot to ask who is there."""
+    import streamlit as st
+
+    from codecoach.ui.session import services
+
+    owner = st.session_state["owner"]
+    st.text(str([one.title for one in services().conversations.list(owner).conversations]))
+
+
+def test_what_draws_a_page_and_forgets_to_ask_who_is_there_is_given_nothing(services, other):
+    services.conversations.create(other, "plain", SECRET)
+    test = AppTest.from_function(without_a_gate, default_timeout=30)
+    test.session_state["owner"] = other
+    assert [shown.value for shown in test.run().text] == ["[]"]
