@@ -201,7 +201,7 @@ class SayingEvaluations(Evaluations):
 class QuickTrials:
     """Trials whose answers say which they are."""
 
-    def make(self, plan: Plan, row: int, variant: int, _stop: object, _waits: object) -> Outcome:
+    def make(self, plan: Plan, row: int, variant: int, *_surroundings: object) -> Outcome:
         time.sleep(TRIAL_S)
         return Outcome(row, variant, f"{row}.{variant} of {len(plan.trials)}", MessageState.COMPLETE)
 
