@@ -186,10 +186,10 @@ class Settings(BaseSettings):
         0,
         ge=0,
         le=1e6,
-        description="Most that a user's calls to models may cost in a calendar month (UTC), in US dollars by the catalogue's prices. 0: no limit. An administrator may give a user other limits in Settings; this holds for all of them.",
+        description="Most that a user's calls to models may cost in a calendar month (UTC), in US dollars by the catalogue's prices. 0: no limit. Models whose price is not known are refused unless the tokens of a month are limited, too. An administrator may give a user other limits in Settings; this holds for all of them.",
     )
     budget_month_tokens: int = Field(
-        0, ge=0, le=10**12, description="The same in tokens, sent and received; it counts models of unknown price too."
+        0, ge=0, le=10**12, description="The same in tokens, sent and received; it counts models of unknown price, too."
     )
     budget_conversation_dollars: float = Field(
         0, ge=0, le=1e6, description="Most that one conversation may cost in all, in US dollars. 0: no limit."

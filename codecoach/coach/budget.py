@@ -78,11 +78,13 @@ def admitted(call: Call, standing: Standing, may_shorten: bool, admin: str) -> C
     may_shorten  whether a shorter reply will do
     admin        who can be asked for more
 
-    Raises `BudgetReached` where that does not fit. What is held back already counts as used, so that calls at the same time
-    together keep to the limits too.
+    Raises `BudgetReached` where that does not fit, and where nobody knows the model's price but a limit in dollars alone is to
+    hold: it could not. What is held back already counts as used, so that calls at the same time together keep to the limits too.
     """
     known = entry(call.model_id)
     price = known.price_of(call.model_id) if known else None
+    if price is None and not _kept_by_tokens(standing.limits):
+        raise BudgetReached(f"{BUDGET}unpriced", model=call.model_id, admin=admin)
     wanted = call.most_output_tokens
     needed = min(wanted, LEAST_REPLY_TOKENS) if may_shorten else wanted
     room = wanted
@@ -134,12 +136,23 @@ def _of_message(limits: Budget) -> Iterator[Gauge]:
         yield Gauge("message", "tokens", limits.message_tokens, 0)
 
 
+def _kept_by_tokens(limits: Budget) -> bool:
+    """Whether each limit in dollars has one in tokens, of the same span or a longer one, that ends what costs nobody knows what."""
+    month, talk = limits.month_tokens, limits.conversation_tokens
+    by_tokens = (
+        (limits.month_micro_dollars, month),
+        (limits.conversation_micro_dollars, month or talk),
+        (limits.message_micro_dollars, month or talk or limits.message_tokens),
+    )
+    return all(tokens for dollars, tokens in by_tokens if dollars)
+
+
 def _fitting(left: int, unit: Unit, call: Call, price: Price | None) -> int:
     """How many tokens of reply fit into what is left, at most those wanted; below 0 where not even the question does."""
     wanted = call.most_output_tokens
     if unit == "tokens":
         return min(wanted, left - call.input_tokens)
-    if price is None:  # nobody knows what it costs: as long as anything is left
+    if price is None:  # nobody knows what it costs: as long as anything is left; a limit in tokens is what ends it
         return wanted if left > 0 else -1
     rest = left - call.input_tokens * price.input_per_mtok
     if rest < 0 and any(price):

@@ -94,9 +94,24 @@ class Entry:
         return self.announced_state
 
     def price_of(self, model_id: str) -> Price | None:
-        """The price of the model by this id; an inference profile has its own, or none that is known."""
+        """The price of the model by this id: an inference profile has its own; where that is not known, the dearest of the model's.
+
+        None where no price of the model is known. A limit in dollars must hold: better to count too much than nothing.
+        """
+        return self._own_price(model_id) or self._dearest
+
+    def price_is_assumed(self, model_id: str) -> bool:
+        """Whether `price_of` is that of the model by another id."""
+        return self._own_price(model_id) is None and self._dearest is not None
+
+    def _own_price(self, model_id: str) -> Price | None:
         prefix = geo(model_id)
         return self.geo_prices.get(prefix) if prefix else self.price
+
+    @property
+    def _dearest(self) -> Price | None:
+        known = [price for price in (self.price, *self.geo_prices.values()) if price]
+        return Price(*map(max, zip(*known, strict=True))) if known else None
 
 
 def base_id(model_id: str) -> str:

@@ -195,6 +195,7 @@ def _card(model_id: str, listed: "FoundationModelSummaryTypeDef") -> ModelCard:
         max_output_tokens=(known.max_output_tokens if known else None) or 0,
         price_in_per_mtok=price.input_per_mtok if price else None,
         price_out_per_mtok=price.output_per_mtok if price else None,
+        price_assumed=bool(known and known.price_is_assumed(model_id)),
         vision=images,
         tools=bool(known and known.tools),
         accepts_temperature=bool(known and known.sampling != "none"),

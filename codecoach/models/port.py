@@ -133,6 +133,7 @@ class ModelCard:
     state           active, legacy, retired or unknown
     context_tokens  input and output together; 0 where unknown
     price_*         US dollars per million tokens; None where unknown
+    price_assumed   they are the dearest known of the model: those by this id are not
     """
 
     id: str
@@ -144,6 +145,7 @@ class ModelCard:
     max_output_tokens: int = 0
     price_in_per_mtok: float | None = None
     price_out_per_mtok: float | None = None
+    price_assumed: bool = False
     vision: bool = False
     tools: bool = False
     accepts_temperature: bool = True

@@ -81,9 +81,8 @@ def _draw_card(card: ModelCard) -> None:
         if card.max_output_tokens:
             facts.append(t("settings_page.output", tokens=f"{card.max_output_tokens:,}"))
         if card.price_in_per_mtok is not None and card.price_out_per_mtok is not None:
-            facts.append(
-                t("settings_page.price", input=f"{card.price_in_per_mtok:g}", output=f"{card.price_out_per_mtok:g}")
-            )
+            said = "settings_page.price_assumed" if card.price_assumed else "settings_page.price"
+            facts.append(t(said, input=f"{card.price_in_per_mtok:g}", output=f"{card.price_out_per_mtok:g}"))
         if card.end_of_life:
             facts.append(t("settings_page.end_of_life", date=card.end_of_life))
         st.markdown("  \n".join(facts))

@@ -141,8 +141,18 @@ def test_a_card_holds_what_the_catalogue_knows(service, directory):
     profile_card, own_card = directory.cards()
     assert (own_card.label, profile_card.label) == ("Nova 2 Lite", "Nova 2 Lite (us)")
     assert (own_card.price_in_per_mtok, profile_card.price_in_per_mtok) == (0.3, 0.33)
+    assert not own_card.price_assumed
     assert own_card.context_tokens == 1_000_000
     assert own_card.accepts_temperature
+
+
+def test_a_card_says_where_its_price_is_that_of_another_part_of_the_world(service, directory):
+    service.models = [model("amazon.nova-lite-v1:0")]
+    service.profiles = [profile("ca.amazon.nova-lite-v1:0"), profile("us.amazon.nova-lite-v1:0")]
+    cards = {card.id: card for card in directory.cards()}
+    assumed = cards["ca.amazon.nova-lite-v1:0"]
+    assert (assumed.price_in_per_mtok, assumed.price_out_per_mtok, assumed.price_assumed) == (0.078, 0.312, True)
+    assert not cards["us.amazon.nova-lite-v1:0"].price_assumed
 
 
 def test_a_model_that_the_catalogue_does_not_know_is_listed_as_the_service_names_it(service, directory):

@@ -112,6 +112,17 @@ def test_what_does_not_fit_is_refused_before_it_is_sent_and_nothing_typed_is_los
     assert "本月的预算" in ask(open_page("1_Chat", sid, "zh-CN"), "什么是 S3？").error[0].value
 
 
+def test_where_only_dollars_are_limited_a_model_of_unknown_price_is_refused_beforehand(services, user, sid):
+    limit(services, user, month_micro_dollars=1_000_000)
+    test = ask(open_page("1_Chat", sid), "What is S3?")
+    said = test.error[0].value.replace("\\", "")
+    assert f"The price of {FIRST} is not known" in said
+    assert "admin@demo.com" in said
+    assert "known price" in said
+    assert services.model.asked == []
+    assert "价格未知" in ask(open_page("1_Chat", sid, "zh-CN"), "什么是 S3？").error[0].value
+
+
 def test_a_conversation_has_a_budget_of_its_own(services, user, sid):
     limit(services, user, conversation_tokens=5000)
     test = ask(open_page("1_Chat", sid), "Hello?")

@@ -96,10 +96,31 @@ def test_a_model_of_this_machine_costs_nothing_and_its_tokens_count():
 
 
 def test_a_model_without_a_known_price_counts_tokens_and_is_stopped_where_no_dollars_are_left():
-    assert room(Budget(month_micro_dollars=5000), call(model_id=UNKNOWN)).most_micro_dollars == 0
-    used = Spent(0, 0, 5000, 1)
-    assert refused(Budget(month_micro_dollars=5000), call(model_id=UNKNOWN), used=used).key == "budget_month_dollars"
+    limits = Budget(month_micro_dollars=5000, month_tokens=5000)
+    assert room(limits, call(model_id=UNKNOWN)).most_micro_dollars == 0
+    assert refused(limits, call(model_id=UNKNOWN), used=Spent(0, 0, 5000, 1)).key == "budget_month_dollars"
+    assert refused(limits, call(model_id=UNKNOWN), used=Spent(4500, 0, 0, 1)).key == "budget_month_tokens"
+    assert room(Budget(0, 0, 0, 0, 0, 0), call(model_id=UNKNOWN)).most_output_tokens == 1000
     assert spent_by(priced(UNKNOWN, 10, 5)) == Spent(10, 5, 0, 1, unpriced=1)
+
+
+@pytest.mark.parametrize("span", ["month", "conversation", "message"])
+def test_a_limit_in_dollars_alone_refuses_what_has_no_known_price_and_says_what_to_do(span):
+    error = refused(Budget(**{f"{span}_micro_dollars": 5_000_000}), call(model_id=UNKNOWN))
+    assert error.key == "budget_unpriced"
+    assert (error.values["model"], error.values["admin"]) == (UNKNOWN, "root@example.com")
+    for wider in ("month", "conversation", "message"):
+        limits = Budget(**{f"{span}_micro_dollars": 5_000_000, f"{wider}_tokens": 50_000})
+        ends_it = ("month", "conversation", "message").index(wider) <= ("month", "conversation", "message").index(span)
+        if ends_it:
+            assert room(limits, call(model_id=UNKNOWN)).most_output_tokens == 1000
+        else:  # any number of such calls would pass it
+            assert refused(limits, call(model_id=UNKNOWN)).key == "budget_unpriced"
+
+
+def test_a_profile_whose_price_is_not_known_counts_at_the_dearest_of_its_model():
+    held = room(Budget(month_micro_dollars=5_000_000), call(model_id=f"us-gov.{HAIKU}"))
+    assert held.most_micro_dollars == 1100 + 5500
 
 
 def test_a_warning_comes_from_its_share_on_and_names_the_fullest_limit():

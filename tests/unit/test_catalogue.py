@@ -113,11 +113,35 @@ def test_a_model_of_the_users_own_on_this_machine_is_like_ours():
     assert own not in entries()
 
 
-def test_a_profile_has_its_own_price_or_none():
+def test_a_profile_has_its_own_price_or_the_dearest_of_its_model():
     lite = entry("amazon.nova-2-lite-v1:0")
     assert lite.price_of("amazon.nova-2-lite-v1:0") == Price(0.3, 2.5)
     assert lite.price_of("us.amazon.nova-2-lite-v1:0") == Price(0.33, 2.75)
-    assert lite.price_of("newland.amazon.nova-2-lite-v1:0") is None
+    assert lite.price_of("newland.amazon.nova-2-lite-v1:0") == Price(0.429, 3.597)
+    assert [lite.price_is_assumed(f"{prefix}amazon.nova-2-lite-v1:0") for prefix in ("", "us.", "newland.")] == [
+        False,
+        False,
+        True,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("model_id", "price"),
+    [
+        ("ca.amazon.nova-lite-v1:0", Price(0.078, 0.312)),
+        ("us.amazon.nova-premier-v1:0", Price(2.5, 12.5)),
+        ("in.anthropic.claude-haiku-4-5-20251001-v1:0", Price(1.1, 5.5)),
+        ("us-gov.anthropic.claude-haiku-4-5-20251001-v1:0", Price(1.1, 5.5)),
+    ],
+)
+def test_what_costs_something_anywhere_is_never_taken_for_free(model_id, price):
+    assert entry(model_id).price_of(model_id) == price
+    assert catalogue.micro_dollars(model_id, 1_000_000, 0) == round(price.input_per_mtok * 1e6)
+
+
+def test_a_model_of_which_no_price_is_known_has_none():
+    assert entry("anthropic.claude-v2").price_of("anthropic.claude-v2") is None
+    assert not entry("anthropic.claude-v2").price_is_assumed("anthropic.claude-v2")
 
 
 def test_a_model_is_retired_from_its_end_of_life_on():
