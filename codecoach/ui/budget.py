@@ -77,5 +77,5 @@ def _standing(owner: str, conversation_id: str) -> Standing | None:
     try:
         return services().meter.standing(owner, conversation_id)
     except StoreError as error:  # the parts of the page that cannot do without the store say so
-        log.warning("what %s has used is not known: %s", owner, error)
+        log.warning("what has been used is not known: %s", error)
         return None

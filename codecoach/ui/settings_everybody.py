@@ -1,12 +1,12 @@
 """What everybody has used of the models, and whose limits are other than the settings say; for administrators."""
 
-import logging
 from collections.abc import Iterable
 from typing import Final
 
 import pandas as pd
 import streamlit as st
 
+from codecoach import logs
 from codecoach.coach.budget import Standing, Unit, amount, defaults
 from codecoach.store.accounts import Account
 from codecoach.store.budgets import Budget
@@ -14,8 +14,6 @@ from codecoach.store.usage import NOTHING, MonthUsage, Spent, State
 from codecoach.ui import notices, usage_chart
 from codecoach.ui.administration import is_admin
 from codecoach.ui.session import services, t
-
-log = logging.getLogger(__name__)
 
 # Users in the chart; the table has all.
 _CHARTED: Final = 20
@@ -197,6 +195,8 @@ def _draw_field(key: str, label: str, unit: Unit, value: int | None, default: in
 def _save(admin: Account, name: str, budget: Budget) -> None:
     services().budgets.put(name, budget, admin.username)
     services().meter.forget(name)
-    log.info("limits of %s set by %s: %s", name, admin.username, budget.limits)
+    # As words: 0 is a limit lifted, and what is not given is left out.
+    told = {limit: str(value) for limit, value in budget.limits.items() if value is not None}
+    logs.security(f"limits of {name} set by {admin.username}", **told)
     st.session_state[_TOLD] = name
     st.rerun()

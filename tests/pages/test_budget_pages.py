@@ -197,6 +197,20 @@ def test_an_administrator_sees_everybody_the_dearest_first(services, user, admin
     assert not test.exception
 
 
+def named_in(caplog, who: str) -> dict[str, str]:
+    """{logger: message} of the records that name somebody."""
+    return {record.name: record.getMessage() for record in caplog.records if who in record.getMessage()}
+
+
+def test_who_set_whose_limits_is_told_by_the_audit_and_by_no_other_record(services, user, admin, sid, caplog):
+    caplog.set_level("DEBUG", logger="codecoach")
+    test = settings_page(services, admin, "everybody")
+    test.selectbox(key="everybody-whose").select(user).run()
+    test.number_input(key=f"limit.{user}.0.month_tokens").set_value(0)
+    test.button(key="everybody-save").click().run()
+    assert named_in(caplog, user) == {"codecoach.security": f"limits of {user} set by {admin} (month_tokens 0)"}
+
+
 def test_an_administrator_gives_a_user_limits_which_hold_from_the_next_message_on(services, user, admin, sid):
     test = settings_page(services, admin, "everybody")
     test.selectbox(key="everybody-whose").select(user).run()
@@ -235,10 +249,15 @@ def test_nobody_else_sees_everybody_or_sets_a_limit(services, user, admin):
     assert services.budgets.all() == {}
 
 
-def test_a_store_that_is_away_takes_no_warning_and_no_page_with_it(services, user, sid):
+def test_a_store_that_is_away_takes_no_warning_and_no_page_with_it_and_no_name_into_the_log(
+    services, user, sid, caplog
+):
     test = open_page("1_Chat", sid)
     lose_store(services)
+    caplog.clear()
     assert not test.run().exception
+    assert [record for record in caplog.records if "has been used is not known" in record.getMessage()]
+    assert named_in(caplog, user) == {}
 
 
 def test_a_sign_in_name_is_no_formula_in_a_spreadsheet(services, user):
