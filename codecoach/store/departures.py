@@ -58,6 +58,7 @@ class Departures:
             while found := self._table.query(keys.user(name), prefix).items:
                 for item in found:
                     delete(name, item.key.sort.removeprefix(prefix))
+                    self._table.delete(item.key)  # also where it lists what is not there, or this would never end
 
     def _delete_answer(self, thread_id: str) -> None:
         # Not marked as gone, as threads with an id of their own are: the address may get an account again, and this bench with it.

@@ -211,6 +211,8 @@ class Programs:
                     *(mark for thread in threads for mark in self._purging.marks(owner, thread, now_s)),
                 ]
             )
+        else:  # an entry without its program, such as an import may leave: it must not stay in the list for ever
+            self._table.delete(keys.program(owner, program_id))
         self._purging.finish(owner)
 
     def add_run(self, thread: str, record: RunRecord) -> None:

@@ -18,6 +18,7 @@ from codecoach.store.budgets import Budget, Budgets
 from codecoach.store.case_sets import CaseSet
 from codecoach.store.departures import Departures
 from codecoach.store.evaluations import Evaluations
+from codecoach.store.port import Item
 from codecoach.store.programs import SourceFile
 from codecoach.store.templates import Draft, Template
 from codecoach.ui.administration import OPERATOR, Administration
@@ -115,6 +116,17 @@ def test_a_deletion_that_broke_off_is_seen_and_goes_on(services):
         left = {key: data for key, data in everything(services).items() if not key[0].startswith("sign-in#")}
         assert left == {key: data for key, data in before.items() if not key[0].startswith("sign-in#")}
     assert died >= 4
+
+
+def test_what_is_listed_without_being_there_does_not_keep_a_deletion_from_its_end(services):
+    services.accounts.create(ANN, "hash")
+    lost = services.programs.create(ANN, "python", (SourceFile("main.py", "print(1)"),))
+    services.table.delete(keys.program_body(lost.id))
+    services.table.put(Item(keys.program(ANN, "no id of ours"), {}))
+    watched = WatchedTable(services.table)
+    watched.dies_after = 300  # rather than for ever
+    Departures(watched, services.accounts).delete(ANN, PLACES)
+    assert everything(services) == {}
 
 
 def test_more_than_a_page_of_everything_goes(services):

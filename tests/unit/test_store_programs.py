@@ -116,6 +116,16 @@ def test_a_deleted_program_takes_its_runs_along(programs, table):
     assert programs.get("ada", "../nonsense") is None
 
 
+def test_a_listed_program_that_is_not_there_leaves_the_list_when_it_is_deleted(programs, table):
+    made, others = (programs.create(owner, "bash", MAIN) for owner in ("ann", "bob"))
+    table.delete(keys.program_body(made.id))
+    programs.delete("ann", made.id)
+    programs.delete("ann", others.id)
+    assert programs.list("ann") == ()
+    assert programs.get("bob", others.id) == others
+    assert [entry.id for entry in programs.list("bob")] == [others.id]
+
+
 def test_a_deletion_that_died_is_finished_by_the_next_whatever_is_deleted_then(table):
     watched = WatchedTable(table)
     programs, conversations = Programs(watched), Conversations(watched)
