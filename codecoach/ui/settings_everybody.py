@@ -195,8 +195,7 @@ def _draw_field(key: str, label: str, unit: Unit, value: int | None, default: in
 def _save(admin: Account, name: str, budget: Budget) -> None:
     services().budgets.put(name, budget, admin.username)
     services().meter.forget(name)
-    # As words: 0 is a limit lifted, and what is not given is left out.
-    told = {limit: str(value) for limit, value in budget.limits.items() if value is not None}
-    logs.security(f"limits of {name} set by {admin.username}", **told)
+    given = ", ".join(f"{limit} {value}" for limit, value in budget.limits.items() if value is not None)
+    logs.security(f"limits of {name} set by {admin.username}", to=given or "the default")
     st.session_state[_TOLD] = name
     st.rerun()

@@ -208,7 +208,7 @@ def test_who_set_whose_limits_is_told_by_the_audit_and_by_no_other_record(servic
     test.selectbox(key="everybody-whose").select(user).run()
     test.number_input(key=f"limit.{user}.0.month_tokens").set_value(0)
     test.button(key="everybody-save").click().run()
-    assert named_in(caplog, user) == {"codecoach.security": f"limits of {user} set by {admin} (month_tokens 0)"}
+    assert named_in(caplog, user) == {"codecoach.security": f"limits of {user} set by {admin} (to month_tokens 0)"}
 
 
 def test_an_administrator_gives_a_user_limits_which_hold_from_the_next_message_on(services, user, admin, sid):
