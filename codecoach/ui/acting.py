@@ -49,8 +49,10 @@ def attempted(action: Callable[..., object], *args: object) -> bool:
 
 def _attempted(action: Callable[..., object], args: tuple[object, ...]) -> bool:
     st.session_state.pop(_PROBLEM, None)
-    # A callback runs before the page and its gate: whoever was signed out meanwhile must not get one more click.
-    if session.account() is None:
+    # A callback runs before the page and its gate: whoever was signed out meanwhile, or must choose another password first, must
+    # not get one more click.
+    account = session.account()
+    if account is None or account.must_change_password:
         return False
     try:
         action(*args)

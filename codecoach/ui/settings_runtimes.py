@@ -4,13 +4,14 @@ from typing import Final
 
 import streamlit as st
 
-from codecoach import languages
+from codecoach import languages, logs
+from codecoach.errors import InputRefused
 from codecoach.i18n import Notice
 from codecoach.runner import installed
 from codecoach.runner.port import Runtime
 from codecoach.settings import RunnerKind
 from codecoach.store.accounts import Account
-from codecoach.ui import acting, notices
+from codecoach.ui import acting, notices, session
 from codecoach.ui.administration import is_admin
 from codecoach.ui.session import services, t
 
@@ -104,5 +105,14 @@ def _draw_installation(language: str) -> None:
         icon=":material/download:",
         key=f"settings-install-{language}",
         on_click=acting.attempt,
-        args=(services().installations.start, language),
+        args=(_install, language),
     )
+
+
+def _install(language: str) -> None:
+    """Have it installed for whoever is an administrator now; the page may have been drawn when they still were one."""
+    account = session.account()
+    if account is None or not is_admin(account):
+        logs.security("refused, who is no administrator", session.username(), warning=True)
+        raise InputRefused("not_an_administrator")
+    services().installations.start(language)

@@ -258,6 +258,15 @@ def test_a_click_after_the_sign_in_was_ended_elsewhere_does_nothing(services, us
     assert services.conversations.list(user).conversations == ()
 
 
+def test_a_click_of_who_must_choose_another_password_meanwhile_does_nothing(services, user):
+    test = open_page("1_Chat", services.sign_ins.open(user))
+    example = next(button for button in test.button if "S3" in button.label)
+    services.accounts.set_password(user, PASSWORD_HASH, must_change_password=True)
+    example.click().run()
+    assert labels(test) == ["Current password", "New password", "New password, once more"]
+    assert services.conversations.list(user).conversations == ()
+
+
 def test_with_an_aws_account_the_settings_say_who_aws_takes_us_for(services, user):
     in_aws = Services(services.settings.model_copy(update={"backend": Backend.AWS}))
     in_aws.__dict__ |= {name: getattr(services, name) for name in ("table", "model", "directory")}

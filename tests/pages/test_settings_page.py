@@ -10,6 +10,7 @@ from codecoach.i18n import Notice
 from codecoach.languages import LANGUAGES
 from codecoach.runner import packages
 from codecoach.runner.port import Runtime
+from codecoach.store.accounts import ROLE_ADMIN
 from codecoach.ui import running, switches
 
 from .conftest import PASSWORD, open_page, texts
@@ -155,6 +156,15 @@ def test_an_administrator_installs_a_missing_runtime_and_sees_how_it_goes(servic
     assert asked == ["lua"]
     assert "the disk is full" in shown.error[0].value
     assert "settings-install-lua" in [button.key for button in shown.button]
+
+
+def test_who_is_no_administrator_any_more_installs_nothing_by_a_page_drawn_before(services, admin, caplog, monkeypatch):
+    monkeypatch.setattr(services.installations, "start", lambda language: pytest.fail("installs it all the same"))
+    shown = section(open_page(SETTINGS, services.sign_ins.open(admin)), "runtimes")
+    services.accounts.set_role(admin, ROLE_ADMIN, False)
+    shown.button(key="settings-install-lua").click().run()
+    assert not shown.exception
+    assert f"refused, who is no administrator: {admin}" in caplog.text
 
 
 class Runtimes:
