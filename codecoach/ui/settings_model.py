@@ -1,6 +1,7 @@
 """The choice of the model: pick one, test it with a real call, then save it."""
 
 import threading
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Final
 
@@ -121,7 +122,8 @@ def _test(account: Account, model_id: str, trials: dict[str, Trial | Failed]) ->
     def test() -> None:
         trials[model_id] = _tested(account, model_id)
 
-    testing = threading.Thread(target=test, daemon=True)
+    within = copy_context().run  # as the user who tests, and under the same reference in the log
+    testing = threading.Thread(target=within, args=(test,), name="settings-test", daemon=True)
     testing.start()
     while testing.is_alive():
         testing.join(TICK_S)
