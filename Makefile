@@ -30,7 +30,7 @@ STACK ?= codecoach
 REGION ?= $(or $(AWS_REGION),$(AWS_DEFAULT_REGION))
 
 deploy: setup-python
-	@.venv/bin/python -m deploy up --region "$(REGION)" --stack "$(STACK)" $(foreach value,$(SET),--set $(value))
+	@.venv/bin/python -m deploy up --region "$(REGION)" --stack "$(STACK)" $(foreach value,$(SET),--set '$(value)')
 
 destroy: setup-python
 	@.venv/bin/python -m deploy down --region "$(REGION)" --stack "$(STACK)" $(if $(filter delete,$(DATA)),--delete-data)

@@ -227,11 +227,34 @@ install_languages() { # install_languages at_once|later
 
 secret() { aws secretsmanager get-secret-value --region "$REGION" --secret-id "$1" --query SecretString --output text; }
 
+# The template has looked at these already; but what goes into a file of variables is looked at where it is written, too.
+check_settings() {
+    step "Looking at the settings"
+    local LC_ALL=C pair name plain='^CODECOACH_[A-Z0-9_]+=[A-Za-z0-9._~/?&=%+@:,-]*$'
+    [[ $MONTHLY_DOLLARS =~ ^[0-9]+(\.[0-9]+)?$ ]] || fail "MonthlyDollars is no amount: ${MONTHLY_DOLLARS@Q}"
+    if [[ $MORE_SETTINGS == *$'\n'* ]]; then fail "MoreSettings has more than one line"; fi
+    read -ra given_settings <<<"${MORE_SETTINGS//;/ }"
+    for pair in "${given_settings[@]}"; do
+        [[ $pair =~ $plain ]] || fail "MoreSettings holds something else than CODECOACH_NAME=value"
+        name=${pair%%=*}
+        case $name in
+        *SECRET* | *PASSWORD*) fail "MoreSettings may hold no secret: $name" ;;
+        esac
+        name=${name#CODECOACH_}
+        grep -q "^    ${name,,}: " "$HOME_DIR/codecoach/settings.py" || fail "MoreSettings: there is no setting CODECOACH_$name"
+    done
+}
+
 write_settings() {
+    check_settings
     step "Reading the secrets"
-    local password cookie gateway="" pistons=""
+    local password cookie oidc="" gateway="" pistons=""
     password=$(again secret "$ADMIN_PASSWORD_ARN")
     cookie=$(again secret "$COOKIE_SECRET_ARN")
+    if [ -n "$OIDC_SECRET_ARN" ]; then
+        oidc=$(again secret "$OIDC_SECRET_ARN")
+        [[ $oidc =~ ^[A-Za-z0-9._~+/=-]+$ ]] || fail "the secret of OidcSecretArn is no plain text of letters, digits and ._~+/=-"
+    fi
     if [ "$RUNNER" = piston ]; then
         pistons=${PISTON_URL:-http://127.0.0.1:2000}
         gateway=$BRIDGE:8700
@@ -239,7 +262,11 @@ write_settings() {
     fi
     (
         umask 077
+        # Of two lines with one name the later counts: MoreSettings may have another log format, but no other backend.
         cat >"$CONF/app.env" <<END
+CODECOACH_LOG_FORMAT=json
+CODECOACH_BUDGET_MONTH_DOLLARS=$MONTHLY_DOLLARS
+$(printf '%s\n' "${given_settings[@]}")
 CODECOACH_BACKEND=aws
 CODECOACH_REGION=$REGION
 CODECOACH_TABLE=$TABLE
@@ -258,6 +285,7 @@ CODECOACH_COOKIE_SECURE=true
 CODECOACH_CLIENT_ADDRESS_HEADER=CloudFront-Viewer-Address
 CODECOACH_COOKIE_SECRET=$cookie
 STREAMLIT_SERVER_COOKIE_SECRET=$cookie
+${oidc:+CODECOACH_OIDC_CLIENT_SECRET=$oidc}
 END
     )
 }

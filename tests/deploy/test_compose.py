@@ -194,6 +194,13 @@ def test_the_settings_it_gives_are_settings_and_well_formed(services):
         Settings(**{key.removeprefix(PREFIX).lower(): value for key, value in given.items()})
 
 
+def test_any_other_setting_can_be_given_in_a_file_that_need_not_be_there():
+    services = parsed()["services"]
+    for name in ("app", "production"):
+        assert services[name]["env_file"] == [{"path": "codecoach.env", "required": False}]
+    assert "/codecoach.env" in (ROOT / ".gitignore").read_text("utf-8").splitlines()  # it may hold secrets
+
+
 def test_the_limits_of_piston_are_those_of_its_own_compose_file(services):
     own = yaml.safe_load((ROOT / "piston" / "compose.yaml").read_text("utf-8"))["services"]["piston"]
     for name, value in own["environment"].items():

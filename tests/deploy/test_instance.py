@@ -33,6 +33,9 @@ VALUES = {
     "CookieSecret": "arn:cookie",
     "RunRole": "",
     "WhoMayRunWithMyAws": "nobody",
+    "MonthlyDollars": "0",
+    "MoreSettings": "",
+    "OidcSecretArn": "",
 }
 GOOD = json.dumps({"parts": {name: {"state": "ok"} for name in ("model", "store", "runner")}})
 SETTINGS = "/etc/codecoach/app.env"
@@ -143,6 +146,51 @@ def test_the_app_gets_settings_that_it_takes_and_secrets_that_nobody_else_reads(
         assert not [call for call in found["calls"] if secret in call]
         elsewhere = {name for name, file in found["files"].items() if secret in (file["text"] or "")}
         assert elsewhere == {SETTINGS}
+
+
+def settings_of(found) -> Settings:
+    """What the app makes of its file, where of two lines with one name the later counts, as for systemd."""
+    ours = {name: value for name, value in environment(found, SETTINGS).items() if name.startswith(PREFIX)}
+    assert ours.keys() <= {PREFIX + name.upper() for name in Settings.model_fields}
+    return Settings(**{name.removeprefix(PREFIX).lower(): value for name, value in ours.items()})
+
+
+def test_limits_a_provider_and_any_other_setting_reach_the_app_and_the_log_is_for_collectors(instance):
+    more = "CODECOACH_OIDC_METADATA_URL=https://id.example.com/.well-known/openid-configuration?a=1&b=2 ;"
+    more += "CODECOACH_OIDC_CLIENT_ID=coach; CODECOACH_PUBLIC_URL=https://coach.example.com CODECOACH_BACKEND=embedded"
+    found = instance(MonthlyDollars="12.5", MoreSettings=more, OidcSecretArn="arn:oidc")
+    assert found["exit"] == 0, found["output"]
+    settings = settings_of(found)
+    assert (settings.budget_month_dollars, settings.log_format) == (12.5, "json")
+    assert settings.oidc_metadata_url.endswith("?a=1&b=2")
+    assert settings.oidc_client_secret.get_secret_value() == "CookieSecretOfTheStack-0123456789abcdef"
+    assert settings.backend == "aws"  # what the template sets holds
+
+
+def test_the_log_format_can_be_another(instance):
+    assert settings_of(instance(MoreSettings="CODECOACH_LOG_FORMAT=text")).log_format == "text"
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"MoreSettings": "CODECOACH_LOG_LEVEL=$(touch${IFS}/tmp/evil)"}, "holds something else"),
+        ({"MoreSettings": "CODECOACH_LOG_LEVEL=INFO LD_PRELOAD=/tmp/evil.so"}, "holds something else"),
+        ({"MoreSettings": 'CODECOACH_LOG_LEVEL="a'}, "holds something else"),
+        ({"MoreSettings": "CODECOACH_LOG_LEVEL=INFO\nPATH=/tmp"}, "more than one line"),
+        ({"MoreSettings": "CODECOACH_OIDC_CLIENT_SECRET=abc"}, "may hold no secret"),
+        ({"MoreSettings": "CODECOACH_NO_SUCH_THING=1"}, "there is no setting CODECOACH_NO_SUCH_THING"),
+        ({"MonthlyDollars": "5; reboot"}, "MonthlyDollars is no amount"),
+    ],
+)
+def test_what_is_no_plain_setting_is_refused_and_told_although_the_template_would_have_refused_it(
+    instance, values, reason
+):
+    found = instance(**values)
+    assert found["exit"] == 1
+    assert [signal["Status"] for signal in found["signals"]] == ["FAILURE"]
+    assert reason in found["signals"][0]["Reason"]
+    assert SETTINGS not in found["files"]
 
 
 def test_piston_stands_beside_the_app_and_its_programs_reach_the_gateway_alone(instance):

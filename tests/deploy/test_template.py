@@ -228,7 +228,7 @@ def test_programs_never_read_what_codecoach_keeps():
     (statement,) = RESOURCES["NotOurOwnData"]["Properties"]["PolicyDocument"]["Statement"]
     assert statement["Effect"] == "Deny"
     assert set(statement["Action"]) == {"dynamodb:*", "logs:*", "secretsmanager:*"}
-    for kept in ("Table", "ExistingTable", "AdminPassword", "CookieSecret", "Logs"):
+    for kept in ("Table", "ExistingTable", "AdminPassword", "CookieSecret", "OidcSecretArn", "Logs"):
         assert mentions(statement["Resource"], kept), kept
 
 
@@ -337,10 +337,32 @@ def test_no_parameter_can_break_out_of_the_script():
         for parameter in used:
             found = PARAMETERS[parameter]
             assert re.search(rf"='\${{{parameter}}}'\n", text) or mentions(given, parameter)
-            if "AllowedValues" not in found:
+            if "AllowedValues" not in found and found["Type"] != "Number":  # what is no number is refused as one
                 allowed = re.compile(found["AllowedPattern"])
                 for evil in ("'", "x'y", "https://x'", "a@b'", "bash\nrm", "a`b`", "$(a)"):
                     assert not allowed.fullmatch(evil), (parameter, evil)
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("", True),
+        ("CODECOACH_LOG_LEVEL=DEBUG", True),
+        (" CODECOACH_BUDGET_MONTH_TOKENS=2000000; CODECOACH_OIDC_DOMAINS=a.example,b.example ;", True),
+        ("CODECOACH_OIDC_METADATA_URL=https://id.example.com/x?a=1&b=%20", True),
+        ("CODECOACH_LOG_LEVEL", False),
+        ("PATH=/tmp", False),
+        ("CODECOACH_LOG_LEVEL=INFO PATH=/tmp", False),
+        ("CODECOACH_LOG_LEVEL=INFO\nPATH=/tmp", False),
+        *(
+            (f"CODECOACH_LOG_LEVEL={evil}", False)
+            for evil in ("a'b", 'a"', "`id`", "$(id)", "${X}", "a\\", "a|b", "<a", "#", "!a")
+        ),
+    ],
+)
+def test_further_settings_are_names_and_plain_values(given, taken):
+    assert bool(re.fullmatch(PARAMETERS["MoreSettings"]["AllowedPattern"], given)) is taken
+    assert "No secrets" in PARAMETERS["MoreSettings"]["Description"]
 
 
 @pytest.mark.parametrize("name", LAUNCHED)
