@@ -124,10 +124,16 @@ def _draw_action(name: str, username: str) -> None:
     callback: Callable[..., None] = acting.attempt
     args: tuple[object, ...] = (_act, name, username)
     if action.asked_first:
-        sentence = Notice(f"accounts.{name}_question", {"user": username})
+        question = "delete_admitted" if name == "delete" and _comes_back(username) else name
+        sentence = Notice(f"accounts.{question}_question", {"user": username})
         typed = username if name == "delete" else ""
         callback, args = confirm.ask, (Question(sentence, label, _act, (name, username), typed),)
     st.button(t(label), icon=f":material/{action.icon}:", key=f"accounts-{name}", on_click=callback, args=args)
+
+
+def _comes_back(username: str) -> bool:
+    """Whether the sign-in provider would make them a new account, as it does for everybody of some domains."""
+    return username.rpartition("@")[2] in services().settings.oidc_allowed_domains
 
 
 def _act(name: str, username: str) -> None:

@@ -167,6 +167,20 @@ def test_an_account_is_deleted_only_when_its_address_was_typed(services, user, p
     assert [name for name, *_ in rows(page)] == [ROOT]
 
 
+@pytest.mark.parametrize(
+    ("domains", "said"), [("other.example,example.com", True), ("other.example", False), ("", False)]
+)
+def test_who_deletes_somebody_whom_the_provider_lets_in_again_is_told_that_only_disabling_keeps_them_out(
+    services, user, page, monkeypatch, domains, said
+):
+    changed = services.settings.model_copy(update={"oidc_domains": domains})
+    monkeypatch.setattr(services, "settings", changed)
+    select(page, 0)
+    page.button(key="accounts-delete").click().run()
+    assert "Nobody can bring it back" in texts(page)
+    assert ("disable the account instead" in texts(page)) is said
+
+
 def test_the_role_is_given_and_taken(services, user, page):
     press(select(page, 0), "make_admin")
     assert services.accounts.get(user).roles == ("admin",)
