@@ -105,9 +105,23 @@ class Accounts:
         self._table.transact([Put(item, expected_version=0), *along_with])
         return _account(replace(item, version=1))
 
-    def set_password(self, username: str, password_hash: str, must_change_password: bool = False) -> None:
-        """Give an account another password. Raises `InputRefused` where there is no such account."""
-        self._change(username, {"password_hash": password_hash, "must_change_password": must_change_password})
+    def set_password(
+        self, username: str, password_hash: str, must_change_password: bool = False, checked_hash: str | None = None
+    ) -> None:
+        """Give an account another password. Raises `InputRefused` where there is no such account.
+
+        checked_hash  of the password that who asks has proved to know; raises `InputRefused` where it is another by now
+        """
+
+        def how(data: dict[str, Json] | None) -> dict[str, Json]:
+            if data is None:
+                raise InputRefused("no_such_account", username=username)
+            # Ours may be there already, where the answer to it got lost.
+            if checked_hash is not None and data["password_hash"] not in (checked_hash, password_hash):
+                raise InputRefused("password_changed_meanwhile")
+            return data | {"password_hash": password_hash, "must_change_password": must_change_password}
+
+        self._change_by(username, how)
 
     def renew_one_time_password(self, username: str, password_hash: str) -> bool:
         """Give an account another one-time password, unless it has chosen its own or is disabled; whether it was given."""

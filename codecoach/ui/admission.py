@@ -1,5 +1,6 @@
 """Which account somebody gets whom a sign-in provider vouches for."""
 
+from dataclasses import replace
 from typing import Final
 
 from codecoach.errors import InputRefused, VersionConflict
@@ -34,6 +35,7 @@ class Admission:
             # is what somebody else began with it, who was held up by having to choose another.
             self._accounts.set_password(email, NO_PASSWORD)
             self._sign_ins.close_all(email)
+            return replace(account, password_hash=NO_PASSWORD, must_change_password=False)
         return account
 
     def _make(self, email: str) -> Account | None:

@@ -78,12 +78,14 @@ def accept(code: str, password: str, again: str) -> Notice | None:
         return Notice("signin.not_the_same")
     if problem := problem_with(password, invitation.username):
         return problem
+    password_hash = hash_new(password, invitation.username)
     try:
-        username = services().invitations.accept(code, hash_new(password, invitation.username))
+        username = services().invitations.accept(code, password_hash)
     except InputRefused as error:  # somebody else was quicker, or withdrew it
         return error.what
     logs.security("invitation accepted", username)
-    session.sign_in(username)
+    if not session.sign_in(username, lambda latest: latest.password_hash == password_hash):
+        return Notice("signin.refused")
     return None
 
 

@@ -114,7 +114,8 @@ def _exchange(claims: oidc_claims.Claims) -> None:
     account = admission.admit(email)
     if isinstance(account, Notice):
         return _refuse(account)
-    session.sign_in(account.username)
+    if not session.sign_in(account.username, lambda latest: latest.password_hash == account.password_hash):
+        return _refuse(Notice("oidc.changed", {"email": email}))
     st.rerun()
 
 

@@ -7,6 +7,7 @@ widget's key, so that no widget can overwrite it.
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Final
 
 import streamlit as st
@@ -194,16 +195,28 @@ def still_signed_in() -> bool:
         return True  # the next script run decides
 
 
-def sign_in(username: str) -> None:
-    """Sign a user in whose password has been checked; the cookie follows by a one-time ticket (`ui.cookie`)."""
+def sign_in(username: str, still_good: Callable[[Account], bool]) -> bool:
+    """Sign a user in whose password has been checked; the cookie follows by a one-time ticket (`ui.cookie`).
+
+    still_good  whether what was checked holds for the account as it is now
+
+    False, and nobody is signed in, where it does not, or the account was disabled or deleted meanwhile. That is looked at once
+    the sign-in is open: whoever changes the account later ends it with all others, whoever did so before is seen here.
+    """
     address = visitor.address(services().settings.client_address_header)
     sid = services().sign_ins.open(username, visitor.device(), address)
+    latest = services().accounts.get(username)
+    if latest is None or latest.disabled or not still_good(latest):
+        logs.security("refused, the account was changed meanwhile", warning=True, address=address or "here")
+        services().sign_ins.close(sid)
+        return False
     ticket = services().sign_ins.issue_ticket(sid)
     services().last_sign_ins.note(username)
     _take_up(username)
     st.session_state[_SID] = sid
     st.session_state[_ORDER] = ("start", ticket)
     logs.security("signed in", username)
+    return True
 
 
 def sign_out() -> None:

@@ -6,7 +6,7 @@ from typing import Final
 import streamlit as st
 
 from codecoach import logs
-from codecoach.errors import StoreError
+from codecoach.errors import InputRefused, StoreError
 from codecoach.i18n import Notice
 from codecoach.store import usernames
 from codecoach.store.accounts import Account
@@ -52,8 +52,14 @@ def sign_in(username: str, password: str) -> Notice | None:
     problem = _refused(name, password, password_hash, "signin.refused")
     if problem is None and password_hash:
         _renew_hash(name, password, password_hash)
-        session.sign_in(name)
+        if not session.sign_in(name, lambda latest: _still_good(password, password_hash, latest)):
+            problem = Notice("signin.refused")
     return problem
+
+
+def _still_good(password: str, checked_hash: str, latest: Account) -> bool:
+    """Whether a password that was right is so still. Under another hash it may be: renewed here, or in another window."""
+    return latest.password_hash == checked_hash or check_password(password, latest.password_hash)
 
 
 def show_forced_change(account: Account) -> None:
@@ -112,7 +118,12 @@ def change_password(account: Account, current: str, new: str, again: str) -> Not
     if problem is None:
         # Before as well: should this break off after the change, none of those who know the old one is still in.
         services().sign_ins.close_all(account.username, keep_sid=session.current_sid())
-        services().accounts.set_password(account.username, hash_new(new, account.username))
+        try:
+            services().accounts.set_password(
+                account.username, hash_new(new, account.username), checked_hash=password_hash
+            )
+        except InputRefused as error:  # an administrator reset it while ours was being checked, or deleted the account
+            return error.what
         logs.security("password changed", account.username)
         services().sign_ins.close_all(account.username, keep_sid=session.current_sid())
     return problem

@@ -1,6 +1,7 @@
 """The gate stands in every page: who is not signed in sees sign-in and nothing else."""
 
 import threading
+from collections.abc import Callable
 
 import bcrypt
 import pytest
@@ -10,6 +11,7 @@ from codecoach.settings import Backend
 from codecoach.store import keys
 from codecoach.store.failures import Failures
 from codecoach.ui import passwords, session
+from codecoach.ui.administration import OPERATOR, Administration
 from tests.unit.store_tables import Clock
 
 from .conftest import PAGES, PASSWORD, PASSWORD_HASH, lose_store, open_page, texts
@@ -179,6 +181,77 @@ def test_a_new_password_that_will_not_do_says_why(services, current, new, again,
     test.button[0].click().run()
     assert said in test.error[0].value
     assert services.accounts.get("new@example.com").must_change_password
+
+
+# --- changed while a password is being checked, which takes a quarter of a second ---
+
+
+def while_checking(monkeypatch, what: Callable[[], object]) -> None:
+    """Do something once, when the next password has been checked, before anything comes of it."""
+    really, left = bcrypt.checkpw, [what]
+
+    def check(*args):
+        right = really(*args)
+        if left:
+            left.pop()()
+        return right
+
+    monkeypatch.setattr(bcrypt, "checkpw", check)
+
+
+def create_anew(services: Services, name: str) -> None:
+    Administration(services, OPERATOR).delete(name)
+    services.accounts.create(name, passwords.hash_password("of somebody else"))
+
+
+MEANWHILE: dict[str, Callable[[Services, str], object]] = {
+    "reset": lambda services, name: Administration(services, OPERATOR).reset(name),
+    "disabled": lambda services, name: Administration(services, OPERATOR).disable(name),
+    "deleted": lambda services, name: Administration(services, OPERATOR).delete(name),
+    "deleted and created anew": create_anew,
+}
+
+
+@pytest.mark.parametrize("meanwhile", MEANWHILE)
+def test_a_password_that_held_until_a_moment_ago_lets_nobody_in(services, user, monkeypatch, meanwhile):
+    test = open_page("Home")
+    while_checking(monkeypatch, lambda: MEANWHILE[meanwhile](services, user))
+    enter(test, user, PASSWORD)
+    assert not test.exception
+    assert [error.value for error in test.error] == ["The e-mail address or the password is not right."]
+    assert labels(test) == SIGN_IN_FORM
+    assert services.sign_ins.all_of(user) == ()
+    assert labels(test.run()) == SIGN_IN_FORM
+
+
+def test_a_password_that_another_window_hashed_anew_meanwhile_lets_its_owner_in(services, user, monkeypatch):
+    anew = passwords.hash_password(PASSWORD)
+    test = open_page("Home")
+    while_checking(monkeypatch, lambda: services.accounts.renew_hash(user, PASSWORD_HASH, anew))
+    assert "Get started" in texts(enter(test, user, PASSWORD))
+    assert services.accounts.get(user).password_hash == anew
+
+
+@pytest.mark.parametrize("meanwhile", ["reset", "deleted", "deleted and created anew"])
+@pytest.mark.parametrize(("locale", "told"), [("en-US", "changed meanwhile"), ("zh-CN", "已被更改")])
+def test_what_an_administrator_did_meanwhile_is_not_overwritten_by_a_change_of_password(
+    services, monkeypatch, meanwhile, locale, told
+):
+    name = services.accounts.create("new@example.com", PASSWORD_HASH, must_change_password=True).username
+    test = open_page("Home", services.sign_ins.open(name), locale)
+    for key, value in (("current", PASSWORD), ("new", "my own password"), ("again", "my own password")):
+        test.text_input(key=f"signin-{key}").set_value(value)
+    after = []
+    while_checking(
+        monkeypatch, lambda: (MEANWHILE[meanwhile](services, name), after.append(services.accounts.get(name)))
+    )
+    test.button[0].click().run()
+    assert not test.exception
+    assert (told if after[0] else name) in test.error[0].value.replace("\\", "")
+    assert services.accounts.get(name) == after[0]
+    test.run()
+    assert len(labels(test)) == len(SIGN_IN_FORM)
+    assert services.sign_ins.all_of(name) == ()
 
 
 def test_signing_out_leaves_nothing_of_the_user_in_the_session(services, user):

@@ -65,6 +65,17 @@ def test_changes_leave_the_rest_as_it_was(accounts):
     assert (found.disabled, found.roles) == (True, ("admin",))
 
 
+def test_a_password_is_changed_only_over_the_one_that_was_checked(accounts):
+    accounts.create(ANN, "checked")
+    accounts.set_password(ANN, "mine", checked_hash="checked")
+    with pytest.raises(InputRefused) as caught:
+        accounts.set_password(ANN, "too late", checked_hash="checked")
+    assert caught.value.key == "password_changed_meanwhile"
+    assert accounts.get(ANN).password_hash == "mine"
+    accounts.set_password(ANN, "of the administrator")
+    assert accounts.get(ANN).password_hash == "of the administrator"
+
+
 def test_changing_nobodys_account_is_refused(accounts):
     with pytest.raises(InputRefused):
         accounts.set_disabled("nobody@example.com", True)
