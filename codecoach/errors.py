@@ -2,7 +2,7 @@
 
     CodeCoachError
     ├── InputRefused            what a person gave cannot be used as it is
-    │   └── BudgetReached       a call to a model might cost more than is left of a budget
+    │   └── BudgetReached       a call to a model might cost more than is left of a budget, or its payer's account is closed
     ├── SettingsWrong           a setting is unknown, malformed or contradicts another
     ├── ModelError
     │   ├── ModelNotFound       no such model here, or it has been retired

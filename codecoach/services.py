@@ -180,7 +180,8 @@ class Services:
 
     @part
     def meter(self) -> Meter:
-        return Meter(UsageBook(self.table), self.settings, self.conversations.get_message)
+        usage, kept = UsageBook(self.table), self.conversations.get_message
+        return Meter(usage, self.settings, kept, account_of=self.accounts.current)
 
     @part
     def clients(self) -> clients.Clients:

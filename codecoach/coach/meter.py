@@ -23,11 +23,12 @@ from codecoach.chat.messages import Message, MessageState, Usage
 from codecoach.coach import history
 from codecoach.coach.budget import Standing, admitted, defaults
 from codecoach.coach.remembering import Memory, Turns
-from codecoach.errors import BudgetReached, StoreError
+from codecoach.errors import BUDGET, BudgetReached, StoreError
 from codecoach.models.catalogue import micro_dollars
 from codecoach.models.port import Payer
 from codecoach.settings import Settings
 from codecoach.store import keys, owned
+from codecoach.store.accounts import Account
 from codecoach.store.records import now
 from codecoach.store.usage import NOTHING, Call, MonthUsage, Spent, State, UsageBook
 
@@ -47,6 +48,8 @@ T = TypeVar("T")
 
 # What is known of a reply that was being written: see `store.conversations.Conversations.get_message`.
 Kept = Callable[[str, str], Message | None]
+# The account of a username, mostly from memory: see `store.accounts.Accounts.current`.
+AccountOf = Callable[[str], Account | None]
 
 
 @dataclass(frozen=True)
@@ -65,15 +68,27 @@ class Asked:
 
 
 class Meter:
-    """Holds and counts the calls of this process. Safe to use from any thread."""
+    """Holds and counts the calls of this process. Safe to use from any thread.
 
-    def __init__(self, usage: UsageBook, settings: Settings, kept: Kept, clock: Callable[[], datetime] = now) -> None:
+    account_of  looked up before each call: work that goes on without a page asks for no more once its account is closed;
+                without it every payer may
+    """
+
+    def __init__(
+        self,
+        usage: UsageBook,
+        settings: Settings,
+        kept: Kept,
+        clock: Callable[[], datetime] = now,
+        account_of: AccountOf | None = None,
+    ) -> None:
         self._usage = usage
         self._defaults = defaults(settings)
         self._warn_percent = settings.budget_warn_percent
         self._admin = settings.admin_email
         self._kept = kept
         self._clock = clock
+        self._account_of = account_of
         self._known = Memory()
         self._turns = Turns()
         self._running: dict[str, Call] = {}
@@ -83,9 +98,10 @@ class Meter:
         _meters.add(self)
 
     def hold(self, payer: Payer, asked: Asked) -> Call:
-        """Hold back what a call may use. Raises `BudgetReached` where a budget does not leave room for it, and `StoreError`,
-        `NotYours` among them where it would be paid by somebody else than who acts."""
+        """Hold back what a call may use. Raises `BudgetReached` where a budget does not leave room for it or the payer's account
+        is closed, and `StoreError`, `NotYours` among them where it would be paid by somebody else than who acts."""
         owned.demand(payer.username)
+        self._demand_open(payer.username)
         at = self._clock()
         call = Call(
             keys.time_ordered_id(),
@@ -178,6 +194,14 @@ class Meter:
                 self._settle(call, spent)
             except StoreError as error:
                 log.warning("call %s is left to be counted by another process: %s", call.id, error)
+
+    def _demand_open(self, username: str) -> None:
+        """Raises `BudgetReached` where the account of a payer is disabled or gone; the command line's calls are nobody's."""
+        if self._account_of is None or not username:
+            return
+        account = _as_nobody(self._account_of, username)
+        if account is None or account.disabled:
+            raise BudgetReached(f"{BUDGET}closed", admin=self._admin)
 
     def _standing(self, state: State) -> Standing:
         return Standing(state, state.budget.or_else(self._defaults), self._warn_percent)

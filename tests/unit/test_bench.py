@@ -26,6 +26,7 @@ def bedrock() -> Iterator[ScriptedServer]:
 @pytest.fixture
 def services(bedrock, tmp_path) -> Iterator[Services]:
     made = Services(Settings(data_dir=tmp_path, cache_dir=tmp_path, bedrock_endpoint_url=bedrock.url))
+    made.accounts.create(ANN, "hash")
     yield made
     made.close()
 

@@ -17,9 +17,10 @@ from codecoach.coach import generation as generation_module
 from codecoach.coach import history
 from codecoach.coach import meter as meter_module
 from codecoach.coach.generation import Generation, Generations
-from codecoach.coach.meter import Meter, priced
-from codecoach.coach.metering import IMAGE_TOKENS, MeteredModel, payload_tokens, request_tokens
+from codecoach.coach.meter import AccountOf, Meter, priced
+from codecoach.coach.metering import IMAGE_TOKENS, MeteredModel, MeteredReply, payload_tokens, request_tokens
 from codecoach.errors import (
+    BUDGET,
     BudgetReached,
     CodeCoachError,
     ModelThrottled,
@@ -33,6 +34,7 @@ from codecoach.models.payloads import Image
 from codecoach.models.port import NOBODY, Finished, ModelRequest, Payer, TextDelta, Turn, Waiting
 from codecoach.settings import Settings
 from codecoach.store import keys, owned
+from codecoach.store.accounts import Accounts
 from codecoach.store.conversations import Conversations
 from codecoach.store.owned import OwnedTable
 from codecoach.store.sqlite import SqliteTable
@@ -77,11 +79,13 @@ def conversations(table) -> Conversations:
     return Conversations(table)
 
 
-def meter_of(table, settings: Settings | None = None, later_s: float = 0.0) -> Meter:
+def meter_of(
+    table, settings: Settings | None = None, later_s: float = 0.0, account_of: AccountOf | None = None
+) -> Meter:
     """A meter of its own, as another process has it; perhaps with a clock that is ahead."""
     conversations = Conversations(table, lambda: datetime.now(UTC) + timedelta(seconds=later_s))
     clock = conversations._clock
-    return Meter(UsageBook(table), settings or Settings(), conversations.get_message, clock)
+    return Meter(UsageBook(table), settings or Settings(), conversations.get_message, clock, account_of)
 
 
 @pytest.fixture
@@ -235,6 +239,39 @@ def test_a_pictures_bytes_are_not_taken_for_text():
     without = payload_tokens(payloads.build(sheet))
     big = payload_tokens(payloads.build(sheet, (Image("png", b"x" * 3_000_000),)))
     assert IMAGE_TOKENS <= big - without < IMAGE_TOKENS + 100
+
+
+# --- whose account is closed ---
+
+CLOSED = {
+    "disabled": lambda accounts: accounts.set_disabled(ANN, True),
+    "deleted": lambda accounts: accounts.delete(ANN),
+}
+
+
+@pytest.mark.parametrize("closed", CLOSED)
+def test_for_an_account_that_was_closed_no_model_is_asked_any_more(table, model, closed):
+    mine = OwnedTable(table)
+    accounts = Accounts(mine)
+    accounts.create(ANN, "hash")
+    meter = meter_of(mine, account_of=accounts.current)
+    metered = MeteredModel(model, meter)
+    with owned.on_behalf_of(ANN):
+        list(metered_whole(metered, model))
+        CLOSED[closed](accounts)  # while what she began goes on without her page
+        with pytest.raises(BudgetReached) as caught:
+            metered.stream(ASK)
+    assert caught.value.key == f"{BUDGET}closed"
+    assert len(model.requests) == 1
+    assert (held(meter), total(meter)) == (0, Spent(10, 20, 110, 1))
+    metered.stream(replace(ASK, payer=NOBODY))  # the command line has no account
+    assert len(model.requests) == 2
+
+
+def metered_whole(metered: MeteredModel, model: ToldModel) -> MeteredReply:
+    reply = metered.stream(ASK)
+    model.reply.end()
+    return reply
 
 
 # --- with generations, which write the reply into a message ---
