@@ -40,6 +40,8 @@ FIRST_PAUSE_S: Final = 0.25
 # An ARN is shorter, and what somebody typed into the Prompt Lab may be anything.
 _MODEL_ID_CHARS: Final = 512
 PAUSE_MAX_S: Final = 15.0
+# A call that fails otherwise so often never will be counted by this process: it is left to whoever looks once its lease is over.
+GIVE_UP_AFTER: Final = 5
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +95,7 @@ class Meter:
         self._turns = Turns()
         self._running: dict[str, Call] = {}
         self._unsettled: dict[str, tuple[Call, Spent]] = {}
+        self._faults: dict[str, int] = {}  # by call: how often it failed though the store did answer
         self._changed = threading.Condition()
         self._worker: threading.Thread | None = None
         _meters.add(self)
@@ -143,12 +146,9 @@ class Meter:
         return held
 
     def settle(self, call: Call, usage: Usage) -> None:
-        """Count what a call has used. Where the store does not take it now, it is given it again."""
+        """Count what a call has used. Where that fails now, as when the store does not answer, it is tried again."""
         spent = spent_by(usage)
-        try:
-            self._settle(call, spent)
-        except StoreError as error:
-            log.warning("call %s could not be counted, will be tried again: %s", call.id, error)
+        if not self._settled(call, spent):
             self._queue(call, spent)
 
     def settle_soon(self, call: Call, usage: Usage) -> None:
@@ -156,7 +156,7 @@ class Meter:
         self._queue(call, spent_by(usage))
 
     def wait_until_counted(self, call: Call, timeout_s: float) -> bool:
-        """Whether a call is counted; waits for it at most so long."""
+        """Whether a call is counted, or given up; waits for it at most so long."""
         with self._changed:
             return self._changed.wait_for(lambda: call.id not in self._running, timeout_s)
 
@@ -192,7 +192,7 @@ class Meter:
         for call, spent in left:
             try:
                 self._settle(call, spent)
-            except StoreError as error:
+            except Exception as error:  # the others are counted all the same
                 log.warning("call %s is left to be counted by another process: %s", call.id, error)
 
     def _demand_open(self, username: str) -> None:
@@ -210,9 +210,34 @@ class Meter:
         with self._turns.of(call.username):
             _as_nobody(self._usage.settle, call, spent)
         self._known.drop(call.username)
+        self._let_go(call)
+
+    def _settled(self, call: Call, spent: Spent) -> bool:
+        """Whether nothing is left to do for a call: it is counted, or given up."""
+        try:
+            self._settle(call, spent)
+        except StoreError as error:
+            log.warning("call %s could not be counted, will be tried again: %s", call.id, error)
+            return False
+        except Exception:
+            log.exception("call %s could not be counted, though the store answers", call.id)
+            return self._given_up(call)
+        return True
+
+    def _given_up(self, call: Call) -> bool:
+        """Whether a call has failed too often to be tried again; it is renewed no more, so that its lease ends."""
         with self._changed:
-            self._running.pop(call.id, None)
-            self._unsettled.pop(call.id, None)
+            self._faults[call.id] = faults = self._faults.get(call.id, 0) + 1
+        if faults < GIVE_UP_AFTER:
+            return False
+        log.error("call %s is left to whoever looks when its lease is over", call.id)
+        self._let_go(call)
+        return True
+
+    def _let_go(self, call: Call) -> None:
+        with self._changed:
+            for known in (self._running, self._unsettled, self._faults):
+                known.pop(call.id, None)
             self._changed.notify_all()
 
     def _queue(self, call: Call, spent: Spent) -> None:
@@ -263,7 +288,7 @@ class Meter:
                     until = min(renew_at, time.monotonic() + pause_s) if self._unsettled else renew_at
                     self._changed.wait(max(0.0, until - time.monotonic()))
                 unsettled, running = list(self._unsettled.values()), list(self._running.values())
-            done = [_done(self._settle, call, spent) for call, spent in unsettled]
+            done = [self._settled(call, spent) for call, spent in unsettled]
             pause_s = 0.0 if all(done) else min(max(FIRST_PAUSE_S, 2 * pause_s), PAUSE_MAX_S)
             if time.monotonic() >= renew_at:
                 renew_at = time.monotonic() + RENEW_S
@@ -313,11 +338,11 @@ def _as_nobody(action: Callable[P, T], *args: P.args, **more: P.kwargs) -> T:
 
 
 def _done(action: Callable[..., object], *args: object) -> bool:
-    """Whether it went well; whatever goes wrong is tried again, and must not keep the others from being counted."""
+    """Whether it went well; whatever goes wrong is tried again, and must not keep calls from being counted."""
     try:
         action(*args)
     except Exception as error:
-        log.warning("calls could not be counted or renewed, will be tried again: %s", error)
+        log.warning("calls could not be renewed, will be tried again: %s", error)
         return False
     return True
 

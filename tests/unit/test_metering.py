@@ -53,6 +53,7 @@ class FlakyTable(SqliteTable):
 
     failing = False
     losing = False
+    faulty = False
 
     def put(self, item, expected_version=None):
         put = super().put(item, expected_version)
@@ -63,6 +64,8 @@ class FlakyTable(SqliteTable):
     def transact(self, operations):
         if self.failing:
             raise StoreUnavailable(detail="told to fail")
+        if self.faulty:
+            raise ZeroDivisionError
         super().transact(operations)
 
 
@@ -205,6 +208,35 @@ def test_what_the_store_does_not_take_is_counted_when_it_answers_again(metered, 
     assert (held(meter), total(meter)) == (1, NOTHING)
     table.failing = False
     assert settled(meter) == Spent(10, 20, 110, 1)
+
+
+def test_a_fault_of_our_own_while_counting_is_tried_again_too(metered, model, meter, table, monkeypatch):
+    monkeypatch.setattr(meter_module, "FIRST_PAUSE_S", 60.0)
+    reply = metered.stream(ASK)
+    model.reply.end()
+    table.faulty = True
+    *_, last = reply
+    assert last == Finished("end_turn", Usage(10, 20, 110))  # whoever reads the reply is not bothered with it
+    assert (held(meter), total(meter)) == (1, NOTHING)
+    table.faulty = False
+    meter.close()
+    assert (held(meter), total(meter)) == (0, Spent(10, 20, 110, 1))
+
+
+def test_a_call_that_can_never_be_counted_is_given_up_and_its_lease_ends(metered, model, meter, table, monkeypatch):
+    monkeypatch.setattr(meter_module, "FIRST_PAUSE_S", 0.01)
+    reply, other = metered.stream(ASK), metered.stream(ASK)
+    model.replies[0].end()
+    table.faulty = True
+    list(reply)
+    eventually(lambda: list(meter._running) == [other._call.id])
+    assert (meter._unsettled, meter._faults) == ({}, {})
+    table.faulty = False
+    meter._renew(list(meter._running.values()))
+    assert held(meter) == 2
+    other.close()
+    eventually(lambda: held(meter) == 1)
+    assert settled(meter_of(table, later_s=meter_module.LEASE_S + 1)).estimated == 1  # of the one that was given up
 
 
 def test_a_call_that_came_to_nothing_because_an_answer_got_lost_is_given_back(metered, model, meter, table):
