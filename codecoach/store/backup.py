@@ -4,10 +4,11 @@ Restoring, in this order, so that it may be cut anywhere and begun again:
 
     1  the file is read to its end: what is wrong with it is found before anything is written
     2  the layout item says which backup is being restored: from here on no app starts with the table
-    3  everything else in the table goes
-    4  the items of the file come, with the versions that they had
-    5  the revocations change, so that a process which runs all the same forgets the sign-ins it remembers
-    6  the layout item says the file's layout, and the table is taken to the newest one
+    3  the sign-ins go, and the revocations change: a process which runs all the same forgets within a second who is signed in
+    4  everything else in the table goes, but what its cookies are signed with, which such a process remembers
+    5  the items of the file come, with the versions that they had
+    6  the revocations change once more, for the accounts that came
+    7  the layout item says the file's layout, and the table is taken to the newest one
 
 Cut after 2, the same command does all of it again; only with the same file, or when told to replace what is there.
 """
@@ -22,8 +23,9 @@ from codecoach.errors import InputRefused
 from codecoach.store import backup_file, keys, layout
 from codecoach.store.backup_file import Backup, Head
 from codecoach.store.layout import NEWEST, Layout
-from codecoach.store.port import Delete, Item, Table
+from codecoach.store.port import Delete, Item, Key, Table
 from codecoach.store.records import from_time, now
+from codecoach.store.revocations import Revocations
 
 # By 25 items of 400 KB DynamoDB takes them, and that much is in memory.
 AT_ONCE: Final = 25
@@ -62,19 +64,33 @@ def restore(table: Table, path: Path, over: bool = False, progress: Progress = _
     if not over and before.restoring != backup.sha256 and not layout.is_empty(table):
         raise InputRefused("store_not_empty")
     layout.write(table, replace(before, restoring=backup.sha256))
+    _sign_everybody_out(table)
     _clear(table)
     for some in _by(AT_ONCE, _counted(backup_file.items(path, backup), progress)):
         table.restore(some)
-    table.put(Item(keys.REVOCATIONS, {}))
+    table.transact([Revocations.step()])
     layout.write(table, Layout(backup.head.layout, version=layout.read(table).version))
     layout.make_ready(table)
     return backup
 
 
+def _sign_everybody_out(table: Table) -> None:
+    """Delete the sign-ins, then tell all processes: in this order, or one might read and remember a sign-in anew."""
+    _delete(table, lambda key: key.partition.startswith(keys.SIGN_IN))
+    table.transact([Revocations.step()])
+
+
 def _clear(table: Table) -> None:
-    """Delete everything but the layout, and the revocations, whose version must not begin again."""
-    kept = (keys.LAYOUT, keys.REVOCATIONS)
-    doomed = (item.key for item in table.scan() if item.key not in kept)
+    """Delete everything but the layout, the revocations, whose version must not begin again, and the cookies' secrets.
+
+    These are read once by each process: with others in the table, processes would not take each other's cookies.
+    """
+    kept = (keys.LAYOUT, keys.REVOCATIONS, keys.COOKIE_SECRETS)
+    _delete(table, lambda key: key not in kept)
+
+
+def _delete(table: Table, which: Callable[[Key], bool]) -> None:
+    doomed = (item.key for item in table.scan() if which(item.key))
     for some in _by(_DELETED_AT_ONCE, doomed):
         table.transact([Delete(key) for key in some])
 

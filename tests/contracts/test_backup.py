@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from codecoach.store.accounts import Accounts
 from codecoach.store.backup_file import Head
 from codecoach.store.case_sets import CaseSet, CaseSets
 from codecoach.store.conversations import Conversations
+from codecoach.store.cookie_seal import kept_secrets
 from codecoach.store.evaluations import Evaluations
 from codecoach.store.failures import Failures
 from codecoach.store.layout import NEWEST, Layout, make_ready
@@ -247,6 +249,36 @@ def test_a_store_that_is_not_empty_is_left_alone_unless_told(table, tmp_path):
     backup.restore(table, tmp_path / "backup.jsonl", over=True)
     assert travelling(table) == [Item(Key("user#bob", "preferences"), {}, 4)]
     assert layout.read(table).number == NEWEST
+
+
+def test_running_processes_notice_before_anything_else_goes_and_keep_the_key_of_their_cookies(table, clock, tmp_path):
+    for number in range(30):
+        table.put(Item(Key(f"user#{number}", "preferences"), {}))
+    ours = SignIns(table, 3600, 3600, clock=clock, monotonic=clock)
+    signed_in, secrets = [ours.open(BOB) for _ in range(12)], kept_secrets(table)
+    assert {ours.find(sid) for sid in signed_in} == {BOB}
+    backup_file.write(tmp_path / "backup.jsonl", Head(NEWEST, "", ""), ())
+    dying = WatchedTable(table)
+    noticed = False
+    while not noticed:  # each time it dies one call later
+        dying.reset()
+        dying.dies_after = (dying.dies_after or 0) + 1
+        with suppress(Died):
+            backup.restore(dying, tmp_path / "backup.jsonl", over=True)
+        noticed = _as_of(table) > 0
+    assert len([item for item in table.scan() if item.key.sort == "preferences"]) == 30
+    assert not [item for item in table.scan() if item.key.partition.startswith(keys.SIGN_IN)]
+    backup.restore(table, tmp_path / "backup.jsonl", over=True)
+    clock.now += 2
+    assert {ours.find(sid) for sid in signed_in} == {None}
+    assert kept_secrets(table) == secrets
+    assert travelling(table) == []
+
+
+def _as_of(table) -> int:
+    """How often the revocations have changed."""
+    item = table.get(keys.REVOCATIONS)
+    return item.version if item else 0
 
 
 def test_a_store_that_only_an_app_was_started_with_is_empty(sqlite, tmp_path):
