@@ -25,7 +25,7 @@ from codecoach.store.templates import Draft, Template
 ROOT: Final = Path(__file__).parents[1]
 MODEL: Final = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 # Who is signed in, in which language, with which model and budget, is asked in one place for all pages: it is counted apart.
-_SESSION: Final = ("accounts", "sign-in#", "revocations", "preferences", "usage#")
+_SESSION: Final = ("accounts", "sign-in#", "revocations", "layout", "preferences", "usage#")
 # What goes on without the page.
 _BACKGROUND: Final = ("reply-", "run-", "evaluation-", "check ")
 _SECONDS: Final = itertools.count()

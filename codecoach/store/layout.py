@@ -7,7 +7,8 @@
     process A   lease ──> step over every item ──> number + 1, over the version read ──> lease goes
     process B   no lease to be had: waits, until the number is right or the lease is free (A was killed: begins the step again)
 
-The lease spares work and no more: should two take a step at once, its conditional writes keep it right.
+The lease spares work and no more: should two take a step at once, its conditional writes keep it right. A process that runs on
+while a newer one does this, or while a backup is restored, finds that out within a second (`store.revocations`).
 """
 
 import logging
@@ -52,7 +53,20 @@ def read(table: Table) -> Layout:
     item = table.get(keys.LAYOUT)
     if item is None:
         return Layout(0 if is_empty(table) else OLDEST)
+    return of(item)
+
+
+def of(item: Item) -> Layout:
+    """What the layout item says."""
     return Layout(cast(int, item.data["number"]), str(item.data["restoring"]), item.version)
+
+
+def demand_ours(layout: Layout, newest: int = NEWEST) -> None:
+    """Raises `StoreError` where a layout is newer than this code, or a backup has not been restored to its end."""
+    if layout.restoring:
+        raise StoreError("restore_unfinished")
+    if layout.number > newest:
+        raise StoreError("layout_newer", layout=layout.number, newest=newest)
 
 
 def write(table: Table, layout: Layout) -> None:
@@ -79,10 +93,7 @@ def make_ready(table: Table, steps: Sequence[Step] = STEPS, clock: Callable[[], 
     newest = steps[-1].to if steps else OLDEST
     while True:
         layout = read(table)
-        if layout.restoring:
-            raise StoreError("restore_unfinished")
-        if layout.number > newest:
-            raise StoreError("layout_newer", layout=layout.number, newest=newest)
+        demand_ours(layout, newest)
         if layout.number == newest and layout.version:
             return table
         try:

@@ -5,6 +5,9 @@ at most once a second; that is the only read of a page that is merely drawn agai
 
     this process    version 7, sign-in there -> remembered "as of 7"           version 8 -> forget, read: gone
     another one                                          delete, version 8
+
+With it comes, in the same request, how the table stands: a process whose table has been taken to a newer layout, or is being
+filled from a backup, must stop reading and writing it.
 """
 
 import threading
@@ -13,7 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from codecoach.store import keys
+from codecoach.store import keys, layout
+from codecoach.store.layout import Layout
 from codecoach.store.port import Item, Put, Table
 
 LOOKED_AT_EVERY_S: Final = 1.0
@@ -32,16 +36,22 @@ class Revocations:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._version = -1
+        self._layout = Layout(layout.NEWEST)
         self._looked_at = float("-inf")
 
     def version(self) -> int:
-        """The version, at most `LOOKED_AT_EVERY_S` old; one thread reads, the others wait for it."""
+        """The version, at most `LOOKED_AT_EVERY_S` old; one thread reads, the others wait for it.
+
+        Raises `StoreError` as long as the table is not ours to use (`store.layout`).
+        """
         with self._lock:
             if self._monotonic() - self._looked_at >= LOOKED_AT_EVERY_S:
                 looked_at = self._monotonic()  # before reading, so that what is read is never older than said
-                item = self._table.get(keys.REVOCATIONS)
-                self._version = item.version if item else 0
+                found = self._table.batch_get([keys.REVOCATIONS, keys.LAYOUT])
+                self._version = found[keys.REVOCATIONS].version if keys.REVOCATIONS in found else 0
+                self._layout = layout.of(found[keys.LAYOUT]) if keys.LAYOUT in found else Layout(layout.NEWEST)
                 self._looked_at = looked_at
+            layout.demand_ours(self._layout)
             return self._version
 
     def look_again(self) -> None:

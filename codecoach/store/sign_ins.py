@@ -106,6 +106,7 @@ class SignIns:
 
     def open(self, username: str, device: str = "", address: str = "") -> str:
         """Begin a sign-in and return its secret (sid), for the browser's cookie alone."""
+        self._revocations.version()  # raises where the table is not ours to use: what is restored must sign nobody in
         sid = secrets.token_urlsafe(32)
         hashed = keys.hashed(sid)
         now = from_time(self._now())

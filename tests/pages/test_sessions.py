@@ -88,7 +88,8 @@ def test_drawing_a_page_again_asks_the_store_for_nothing_but_the_revocations_onc
     clock.now += LOOKED_AT_EVERY_S
     for _ in range(3):
         test.run()
-    assert noted.asked == [keys.REVOCATIONS]
+    assert noted.asked == [keys.REVOCATIONS, keys.LAYOUT]
+    assert noted.calls == 1
     assert noted.written == 0
 
 

@@ -140,7 +140,7 @@ def test_asking_again_who_somebody_is_reads_at_most_the_revocations_once_a_secon
     clock.now += LOOKED_AT_EVERY_S
     for _ in range(100):
         accounts.current(ANN)
-    assert watched.read == 1
+    assert watched.calls == 1
 
 
 def test_an_account_that_was_not_there_is_found_as_soon_as_it_is(table, clock):
