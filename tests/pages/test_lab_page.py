@@ -153,6 +153,10 @@ def test_a_template_is_saved_changed_saved_again_and_its_first_version_had_back(
     press(test, "Save")
     versions = services.templates.versions(user, saved.id)
     assert [version.sheet.system for version in versions] == ["Be polite.", "Be brief."]
+    test.session_state[f"lab:more.{test.session_state['lab:bench'].revision}"] = (
+        True  # its versions are drawn once it is open
+    )
+    test.run()
     next(box for box in test.selectbox if box.label == "Versions").set_value(1).run()
     press(test, "Put this version on the bench")
     assert areas(test)["System text"] == "Be brief."
