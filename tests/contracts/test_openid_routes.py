@@ -1,5 +1,6 @@
 """Streamlit's own sign-in routes behind ours: whatever a provider or an address says, it ends on a page of ours, with a word why."""
 
+import logging
 import re
 import time
 from collections.abc import Iterator
@@ -206,8 +207,15 @@ def test_nothing_of_an_address_gets_into_the_log_as_it_is(browser, caplog):
     assert "forged" not in caplog.text
 
 
-def test_no_secret_gets_into_the_log(browser, provider, caplog):
+def test_no_secret_gets_into_the_log(browser, provider, caplog, monkeypatch):
     caplog.set_level("DEBUG")
+    # Streamlit's loggers may have been set to another level, and to hand nothing on, by whatever ran before.
+    caplog.set_level("DEBUG", "streamlit")
+    for name, logger in logging.root.manager.loggerDict.items():
+        if name.startswith("streamlit") and isinstance(logger, logging.Logger):
+            monkeypatch.setattr(logger, "propagate", True)
+            monkeypatch.setattr(logger, "disabled", False)
+            caplog.set_level("DEBUG", name)
     come_back(browser, provider)
     provider.claims = {"aud": "somebody else"}
     come_back(browser, provider)

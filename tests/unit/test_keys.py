@@ -54,6 +54,9 @@ MAKERS: dict[str, tuple[Callable[..., Key], tuple[st.SearchStrategy, ...]]] = {
     "run": (keys.run, (IDS, IDS)),
     "stop": (keys.stop, (IDS, IDS)),
     "gone": (keys.gone, (IDS,)),
+    "usage": (keys.usage, (st.sampled_from(("2026-11", "2026-12")), TYPED)),
+    "budget": (keys.budget, (TYPED,)),
+    "spent": (keys.spent, (IDS,)),
 }
 MADE = st.sampled_from(sorted(MAKERS)).flatmap(lambda name: st.tuples(st.just(name), st.tuples(*MAKERS[name][1])))
 # What is asked for with `begins_with`, of one owner or thread.
