@@ -4,6 +4,7 @@ import os
 import socket
 from collections.abc import Iterator
 
+import boto3
 import pytest
 from hypothesis import settings
 
@@ -36,8 +37,10 @@ def _closed() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _nobody_acts() -> Iterator[None]:
-    """Who acts is a variable of the thread, and all tests are one thread's."""
+def _as_in_a_new_process() -> Iterator[None]:
+    """Nothing of the test before: who acts is a variable of the thread, and boto3 keeps the credentials it once found."""
     owned.act_as(None)
+    boto3.DEFAULT_SESSION = None
     yield
     owned.act_as(None)
+    boto3.DEFAULT_SESSION = None

@@ -133,7 +133,8 @@ def _to_item(path: Path, data: dict[str, Any], number: int) -> Item:
     try:
         item = Item(Key(data["p"], data["s"]), data["d"], data["v"], data.get("e"))
         _positive(item.version)
-        if isinstance(item.data, dict) and type(item.expires_at) in (int, type(None)) and travels(item.key):
+        named = isinstance(item.key.partition, str) and isinstance(item.key.sort, str)
+        if named and isinstance(item.data, dict) and type(item.expires_at) in (int, type(None)) and travels(item.key):
             return item
     except (TypeError, ValueError, LookupError, AttributeError) as error:
         raise InputRefused("backup_changed", path=path, line=number) from error
