@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from codecoach.errors import VersionConflict
 from codecoach.store.port import Delete, Item, Json, Key, Put, Table
+from codecoach.store.remembering import as_it_is
 
 ATTEMPTS = 30
 LONGEST_PAUSE_S = 0.1
@@ -37,6 +38,7 @@ def change(
 
     `how` may run more than once; where it returns None nothing is stored. `also` is done in one transaction with it.
     """
+    table = as_it_is(table)
 
     def attempt() -> Item | None:
         item = table.get(key)

@@ -150,14 +150,18 @@ class Templates:
         """Keep what stands on the owner's bench, over the draft's version. Raises `VersionConflict` where another window has
         put something else there since."""
         data: dict[str, Json] = {"sheet": _text(draft.sheet), "template_id": draft.template_id, "window": draft.window}
-        try:
-            item = self._large.put(Item(keys.lab_draft(owner), data), draft.version)
-        except VersionConflict:
-            stored = self.draft(owner)
-            if stored is None or (stored != draft and stored.window != draft.window):
-                raise
-            item = self._large.put(Item(keys.lab_draft(owner), data), stored.version)  # ours, whose answer got lost
-        return dataclasses.replace(draft, version=item.version)
+        version = draft.version
+        while True:
+            try:
+                item = self._large.put(Item(keys.lab_draft(owner), data), version)
+            except VersionConflict:
+                # An answer of ours got lost, or two saves of one window cross: the last one counts.
+                stored = self.draft(owner)
+                if stored is None or (stored != draft and stored.window != draft.window):
+                    raise
+                version = stored.version
+            else:
+                return dataclasses.replace(draft, version=item.version)
 
     def _change(self, owner: str, template_id: str, version: int | None, **changes: object) -> Template:
         template = self._known(owner, template_id)

@@ -23,6 +23,7 @@ from codecoach.store import keys
 from codecoach.store.budgets import Budget, budget_of
 from codecoach.store.changing import again
 from codecoach.store.port import Item, Json, Put, Table
+from codecoach.store.remembering import as_it_is
 
 # Guesses that may still be corrected.
 _GUESSES: Final = 50
@@ -125,10 +126,11 @@ class UsageBook:
 
     def __init__(self, table: Table) -> None:
         self._table = table
+        self._now = as_it_is(table)
 
     def state(self, username: str, month: str, conversation_id: str = "") -> State:
         """How a user stands; one read."""
-        return self._state(username, month, conversation_id)[0]
+        return self._state(self._table, username, month, conversation_id)[0]
 
     def everybody(self, month: str) -> tuple[MonthUsage, ...]:
         """Of all who have used anything in a month, by username."""
@@ -148,14 +150,14 @@ class UsageBook:
         """
 
         def attempt() -> tuple[Call, State]:
-            state, item = self._state(wanted.username, wanted.month, wanted.conversation_id)
+            state, item = self._state(self._now, wanted.username, wanted.month, wanted.conversation_id)
             known = next((call for call in state.month.held if call.id == wanted.id), None)
             if known:  # it was put, and the answer got lost
                 return known, state
             call, data = admit(state), _data(item)
             _calls(data, "held")[call.id] = _from_call(call)
             month = keys.usage(wanted.month, wanted.username)
-            self._table.put(Item(month, data), item.version if item else 0)
+            self._now.put(Item(month, data), item.version if item else 0)
             return call, replace(state, month=_month(wanted.username, wanted.month, data))
 
         return again(attempt)
@@ -168,29 +170,31 @@ class UsageBook:
         """Say that calls are still under way."""
 
         def attempt() -> None:
-            item = self._table.get(keys.usage(month, username))
+            item = self._now.get(keys.usage(month, username))
             data = _data(item)
             held = _calls(data, "held")
             alive = [held[one] for one in ids if one in held]
             if item and alive:
                 for call in alive:
                     call["until"] = until
-                self._table.put(Item(item.key, data), item.version)
+                self._now.put(Item(item.key, data), item.version)
 
         again(attempt)
 
-    def _state(self, username: str, month: str, conversation_id: str) -> tuple[State, Item | None]:
+    def _state(
+        self, table: Table, username: str, month: str, conversation_id: str
+    ) -> tuple[State, Item | None]:
         """How a user stands, and the item of the month."""
         wanted = [keys.usage(month, username), keys.budget(username)]
         wanted += [keys.spent(conversation_id)] if conversation_id else []
-        found = self._table.batch_get(wanted)
+        found = table.batch_get(wanted)
         item, budget, *conversation = (found.get(key) for key in wanted)
         total = _spent(conversation[0].data["total"]) if conversation and conversation[0] else NOTHING
         return State(_month(username, month, _data(item)), total, budget_of(budget)), item
 
     def _settle(self, call: Call, spent: Spent, guess: bool) -> MonthUsage:
         month, conversation = keys.usage(call.month, call.username), keys.spent(call.conversation_id)
-        found = self._table.batch_get([month, conversation] if call.conversation_id else [month])
+        found = self._now.batch_get([month, conversation] if call.conversation_id else [month])
         item = found.get(month)
         data = _data(item)
         held, guessed = _calls(data, "held"), _calls(data, "guessed")
@@ -211,9 +215,9 @@ class UsageBook:
             old = found.get(conversation)
             total = (_spent(old.data["total"]) if old else NOTHING) + spent
             puts.append(Put(Item(conversation, {"total": [*astuple(total)]}), old.version if old else 0))
-        self._table.transact(puts)
-        if len(puts) > 1 and self._table.get(keys.gone(call.conversation_id)):
-            self._table.delete(conversation)  # as everybody who writes into a thread (`store.purging`)
+        self._now.transact(puts)
+        if len(puts) > 1 and self._now.get(keys.gone(call.conversation_id)):
+            self._now.delete(conversation)  # as everybody who writes into a thread (`store.purging`)
         return _month(call.username, call.month, data)
 
 
