@@ -18,12 +18,16 @@ def problem(url: str) -> str:
     try:
         with urlopen(f"{url.rstrip('/')}/healthz", timeout=ANSWERS_WITHIN_S) as answer:  # noqa: S310 - by whoever calls us
             found = json.load(answer)
-        states = {str(name): str(part["state"]) for name, part in found["parts"].items()}
+        states = {str(name): _said(part) for name, part in found["parts"].items() if part["state"] != GOOD}
     except (OSError, HTTPException) as error:
         return f"{url} does not answer: {error}"
     except (ValueError, KeyError, TypeError, AttributeError):
         return f"{url} answers, but is no CodeCoach"
-    return ", ".join(f"{name}: {state}" for name, state in states.items() if state != GOOD)
+    return ", ".join(f"{name}: {state}" for name, state in states.items())
+
+
+def _said(part: dict[str, str]) -> str:
+    return part["state"] + (f" ({part['why']})" if part.get("why") else "")
 
 
 def main() -> int:

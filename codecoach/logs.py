@@ -2,7 +2,7 @@
 
     text    2026-11-29 02:10:00,123 WARNING codecoach.coach.runs [3f9a01bc 5d0c77e2a1] run 01a2... failed: runner_unavailable
     json    {"time": "2026-11-29T02:10:00.123+00:00", "level": "WARNING", "logger": "codecoach.coach.runs", "message": "...",
-             "reference": "3f9a01bc", "user": "5d0c77e2a1", "exception": "..."}
+             "reference": "3f9a01bc", "user": "5d0c77e2a1", "exception": "..."} and the facts that a record carries
 
 What keeps a log clean, in the order in which it is done:
 
@@ -104,6 +104,11 @@ class _Line(logging.Formatter):
         error = record.exc_info[1] if record.exc_info else None
         return clean(traced(error)) if error else ""
 
+    def facts(self, record: logging.LogRecord) -> dict[str, str | float]:
+        """What the record carries beside its message (`extra={"facts": ...}`), clean."""
+        facts: dict[str, str | float] = getattr(record, "facts", {})
+        return {name: clean(value) if isinstance(value, str) else value for name, value in facts.items()}
+
 
 class JsonLine(_Line):
     def format(self, record: logging.LogRecord) -> str:
@@ -116,7 +121,8 @@ class JsonLine(_Line):
             "user": pseudonym(owned.acting()),
             "exception": self.failed(record),
         }
-        return json.dumps({name: value for name, value in fields.items() if value}, ensure_ascii=False)
+        known = {name: value for name, value in fields.items() if value}
+        return json.dumps(known | self.facts(record), ensure_ascii=False)
 
 
 class TextLine(_Line):
@@ -129,6 +135,7 @@ class TextLine(_Line):
             record.name,
             f"[{who}]" if who else "",
             self.said(record),
+            " ".join(f"{name}={value}" for name, value in self.facts(record).items()),
             f"| {failed}" if failed else "",
         )
         return " ".join(filter(None, parts))

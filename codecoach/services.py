@@ -27,6 +27,7 @@ from codecoach.models.directory import BedrockDirectory
 from codecoach.models.laboratory import Laboratory
 from codecoach.models.port import Model, ModelDirectory
 from codecoach.runner.installing import Installations
+from codecoach.runner.measured import MeasuredRunner
 from codecoach.runner.piston import Piston
 from codecoach.runner.port import Limits, Runner
 from codecoach.runner.sandbox import Sandbox
@@ -213,9 +214,11 @@ class Services:
 
     @part
     def runner(self) -> Runner:
-        if self.settings.runner is RunnerKind.PISTON:
-            return Piston(self.settings, Gateway(self.settings.gateway) if self.settings.gateway else None)
-        return Sandbox(self.settings)
+        kind = self.settings.runner
+        return MeasuredRunner(self._piston() if kind is RunnerKind.PISTON else Sandbox(self.settings), kind.value)
+
+    def _piston(self) -> Piston:
+        return Piston(self.settings, Gateway(self.settings.gateway) if self.settings.gateway else None)
 
     @part
     def installations(self) -> Installations:
@@ -313,6 +316,11 @@ class Services:
     def _warm_parts(self) -> None:
         self.simulated.warm()
         converse.warm()
+
+    def under_way(self) -> int:
+        """How many replies and programs this process is working on."""
+        built = (self.__dict__.get(name) for name in ("generations", "runs"))
+        return sum(part.running() for part in built if part)
 
     def close(self) -> None:
         """End what runs, in the order in which the parts use one another."""

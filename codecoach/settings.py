@@ -85,6 +85,17 @@ class Settings(BaseSettings):
         description="How each record of the log is written, always on one line: `text`, or `json` for collectors.",
     )
 
+    metrics: str = Field(
+        "",
+        description="Where Prometheus finds this process's figures, for example `127.0.0.1:9464`; whoever reaches that port may read them. Empty: nowhere.",
+    )
+    drain_s: float = Field(
+        0.0,
+        ge=0,
+        le=600,
+        description="Seconds that replies and programs under way get to finish when CodeCoach is told to stop; what is left then is saved as far as it came. 0: saved at once.",
+    )
+
     region: str = Field(
         "us-east-1", description="AWS region of Bedrock and DynamoDB, and the region that programs see."
     )
@@ -253,7 +264,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"{url!r} is no http:// or https:// address")
         return urls
 
-    @field_validator("gateway")
+    @field_validator("gateway", "metrics")
     @classmethod
     def _numbered(cls, address: str) -> str:
         host, _, port = address.rpartition(":")

@@ -265,6 +265,8 @@ write_settings() {
         # Of two lines with one name the later counts: MoreSettings may have another log format, but no other backend.
         cat >"$CONF/app.env" <<END
 CODECOACH_LOG_FORMAT=json
+CODECOACH_METRICS=127.0.0.1:9464
+CODECOACH_DRAIN_S=60
 CODECOACH_BUDGET_MONTH_DOLLARS=$MONTHLY_DOLLARS
 $(printf '%s\n' "${given_settings[@]}")
 CODECOACH_BACKEND=aws

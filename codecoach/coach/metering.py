@@ -10,14 +10,16 @@ All of the app asks models this way alone, and a test says so; only the command 
 """
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
+from codecoach import metrics
 from codecoach.chat.messages import Usage
 from codecoach.coach import history
 from codecoach.coach.meter import Asked, Meter, priced
-from codecoach.errors import CodeCoachError, StreamBroken
+from codecoach.errors import BudgetReached, CodeCoachError, StreamBroken
 from codecoach.models.catalogue import entry
 from codecoach.models.laboratory import Laboratory, LaboratoryReply, Trace
 from codecoach.models.payloads import Payload
@@ -32,6 +34,10 @@ _MAX_TOKENS_KEYS: Final = ("max_tokens", "max_tokens_to_sample", "maxTokens")
 _LONGEST_REPLY: Final = 8_192
 # How long who needs to know waits until a call is counted that another thread is counting.
 _COUNTED_WITHIN_S: Final = 2.0
+# Outcomes beside the keys of errors.
+COMPLETE: Final = "complete"
+STOPPED: Final = "stopped"
+BROKEN: Final = "broken"
 
 
 class MeteredModel:
@@ -47,7 +53,7 @@ class MeteredModel:
         if not payer.username:
             return self._model.stream(request)
         asked = Asked(request.model_id, request_tokens(request), _longest(request), may_shorten=True)
-        call = self._meter.hold(payer, asked)
+        call = _held(self._meter, payer, asked)
         shortened = replace(request, max_tokens=call.most_output_tokens)
         return MeteredReply(_or_settled(lambda: self._model.stream(shortened), self._meter, call), self._meter, call)
 
@@ -64,7 +70,7 @@ class MeteredLaboratory:
         payer = _named(payload.payer)
         if not payer.username:
             return self._laboratory.submit(payload)
-        call = self._meter.hold(payer, Asked(payload.model_id, payload_tokens(payload), _longest_of(payload)))
+        call = _held(self._meter, payer, Asked(payload.model_id, payload_tokens(payload), _longest_of(payload)))
         reply = _or_settled(lambda: self._laboratory.submit(payload), self._meter, call)
         return MeteredLaboratoryReply(reply, self._meter, call)
 
@@ -82,6 +88,7 @@ class MeteredReply:
         self._lock = threading.Lock()
         self._used: Usage | None = None
         self._counting = False
+        self._watch = _Watch(call.model_id)
 
     def __iter__(self) -> "MeteredReply":
         return self
@@ -89,20 +96,22 @@ class MeteredReply:
     def __next__(self) -> ModelEvent:
         if not self._begun:
             self._begun = self._sent = True
+            self._watch.begin()
         try:
             event = next(self._reply)
         except StopIteration:
-            self._end(None, sent=self._sent)
+            self._end(None, self._sent, BROKEN)
             raise
         except BaseException as error:
-            self._end(None, sent=_was_taken(error))
+            self._end(None, _was_taken(error), error.key if isinstance(error, CodeCoachError) else BROKEN)
             raise
         # While the service refuses calls for now, nothing is paid.
         self._sent = not isinstance(event, Waiting)
+        self._watch.see(event)
         if isinstance(event, TextDelta):
             self._pieces.append(event.text)
         elif isinstance(event, Finished):
-            self._end(event.usage, sent=True)
+            self._end(event.usage, True, COMPLETE)
             return replace(event, usage=self.used)
         return event
 
@@ -114,7 +123,7 @@ class MeteredReply:
     def close(self) -> None:
         """Stop the generation; what has come is counted soon. Returns at once."""
         self._reply.close()
-        self._freeze(None, sent=self._sent)
+        self._freeze(None, self._sent, STOPPED)
         if self._claim():
             self._meter.settle_soon(self._call, self.used)
 
@@ -125,8 +134,8 @@ class MeteredReply:
         else:
             self._meter.wait_until_counted(self._call, _COUNTED_WITHIN_S)
 
-    def _end(self, usage: Usage | None, sent: bool) -> None:
-        self._freeze(usage, sent)
+    def _end(self, usage: Usage | None, sent: bool, outcome: str) -> None:
+        self._freeze(usage, sent, outcome)
         if self._claim():
             self._meter.settle(self._call, self.used)
 
@@ -136,11 +145,13 @@ class MeteredReply:
             claimed, self._counting = not self._counting, True
         return claimed
 
-    def _freeze(self, usage: Usage | None, sent: bool) -> None:
-        """Say what it has used; the first to say it is right, for what comes later is not shown either."""
+    def _freeze(self, usage: Usage | None, sent: bool, outcome: str) -> None:
+        """Say how it ended and what it has used; the first to say it is right, for what comes later is not shown either."""
         with self._lock:
-            if self._used is None:
-                self._used = self._figures(usage, sent)
+            if self._used is not None:
+                return
+            self._used = self._figures(usage, sent)
+        self._watch.end(outcome, self._used)
 
     def _figures(self, usage: Usage | None, sent: bool) -> Usage:
         known = usage or self._told()
@@ -155,6 +166,42 @@ class MeteredReply:
     def _told(self) -> Usage:
         """What the service has said so far."""
         return Usage()
+
+
+class _Watch:
+    """Times a reply for `codecoach.metrics`."""
+
+    def __init__(self, model_id: str) -> None:
+        self._model_id = model_id
+        self._begun_at: float | None = None
+        self._first_at: float | None = None
+        self._waits = 0
+
+    def begin(self) -> None:
+        self._begun_at = time.monotonic()
+        metrics.replies_running.inc()
+
+    def see(self, event: ModelEvent) -> None:
+        if isinstance(event, Waiting):
+            if event.attempt != self._waits:
+                self._waits = event.attempt
+                metrics.throttled(self._model_id)
+        elif isinstance(event, TextDelta) and self._first_at is None:
+            self._first_at = time.monotonic()
+
+    def end(self, outcome: str, used: Usage) -> None:
+        if self._begun_at is None:
+            return  # given up before anything was asked
+        metrics.replies_running.dec()
+        metrics.reply_ended(
+            self._model_id,
+            outcome,
+            input_tokens=used.input_tokens,
+            output_tokens=used.output_tokens,
+            dollars=None if used.micro_dollars is None else used.micro_dollars / 1_000_000,
+            first_token_s=None if self._first_at is None else self._first_at - self._begun_at,
+            total_s=time.monotonic() - self._begun_at,
+        )
 
 
 class MeteredLaboratoryReply(MeteredReply):
@@ -220,6 +267,14 @@ def _named(payer: Payer | None) -> Payer:
     if payer is None:
         raise ValueError("a call to a model must say who pays for it")
     return payer
+
+
+def _held(meter: Meter, payer: Payer, asked: Asked) -> Call:
+    try:
+        return meter.hold(payer, asked)
+    except BudgetReached as error:
+        metrics.reply_refused(asked.model_id, error.key)
+        raise
 
 
 def _or_settled(ask: Callable[[], Any], meter: Meter, call: Call) -> Any:  # noqa: ANN401 - the reply that `ask` makes

@@ -290,6 +290,11 @@ class Runs:
         with _registry:
             return owned.going_on(_jobs, thread)
 
+    def running(self) -> int:
+        """How many runs this process is watching."""
+        with _registry:
+            return sum(not job.done for job in _jobs.values())
+
     def close(self) -> None:
         """Stop all runs and have them recorded."""
         stop_all()

@@ -36,9 +36,15 @@ class Child:
     """A program of ours in a process group of its own."""
 
     def __init__(
-        self, argv: Sequence[str], environment: Mapping[str, str], log: Path, folder: Path | None = None
+        self,
+        argv: Sequence[str],
+        environment: Mapping[str, str],
+        log: Path,
+        folder: Path | None = None,
+        stop_within_s: float = STOP_WITHIN_S,
     ) -> None:
         """Start `argv` from `folder`, its output appended to `log`."""
+        self._stop_within_s = stop_within_s
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -61,7 +67,7 @@ class Child:
         """Ask it to end, and after a while make it end, with all that it started."""
         self._signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(STOP_WITHIN_S)
+            self._process.wait(self._stop_within_s)
         self._signal(signal.SIGKILL)
         self._process.wait()
 

@@ -26,6 +26,8 @@ from codecoach.settings import PREFIX, Backend, Settings
 ROOT = Path(__file__).parents[2]
 CHECK_EVERY_S = 0.5
 START_WITHIN_S = 60.0
+# What the web app needs to save replies and record runs at its end.
+SAVED_WITHIN_S = 20.0
 
 Say = Callable[..., None]
 """Called as `say(key, **values)` with a key of the `[cli]` texts."""
@@ -103,7 +105,7 @@ def _start_web(settings: Settings, endpoint_url: str, say: Say, parts: ExitStack
     argv = [sys.executable, "-m", "streamlit", "run", "Home.py"]
     argv += ["--server.port", str(port), "--server.address", settings.host, "--server.headless", "true"]
     environment = settings.model_copy(update={"bedrock_endpoint_url": endpoint_url}).as_environment()
-    web = Child(argv, environment, _log_file(settings, "web"), ROOT)
+    web = Child(argv, environment, _log_file(settings, "web"), ROOT, settings.drain_s + SAVED_WITHIN_S)
     parts.callback(web.stop)
     return f"http://{_reachable(settings.host)}:{port}", web
 

@@ -181,9 +181,7 @@ class UsageBook:
 
         again(attempt)
 
-    def _state(
-        self, table: Table, username: str, month: str, conversation_id: str
-    ) -> tuple[State, Item | None]:
+    def _state(self, table: Table, username: str, month: str, conversation_id: str) -> tuple[State, Item | None]:
         """How a user stands, and the item of the month."""
         wanted = [keys.usage(month, username), keys.budget(username)]
         wanted += [keys.spent(conversation_id)] if conversation_id else []

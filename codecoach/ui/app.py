@@ -8,15 +8,16 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from starlette.middleware import Middleware
 from streamlit.runtime.secrets import SecretsValue
 
-from codecoach import logs
+from codecoach import logs, metrics
 from codecoach.ui import notices, oidc, open_pages, parts, passwords, session
 from codecoach.ui.first_admin import ensure_first_admin
 from codecoach.ui.headers import SafeHeaders
+from codecoach.ui.measured import Measured
 from codecoach.ui.oidc_routes import ProviderRoutes
 from codecoach.ui.origins import OwnOrigin
 from codecoach.ui.references import Referenced
@@ -27,8 +28,11 @@ __all__ = ["MIDDLEWARE", "ROUTES", "lifespan", "secrets", "show_script_error"]
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 MIDDLEWARE: Final = [
     Middleware(Referenced),
+    Middleware(Measured),
     Middleware(SafeHeaders),
     Middleware(OwnOrigin),
     Middleware(UploadsOfSignedIn),
@@ -37,6 +41,7 @@ MIDDLEWARE: Final = [
 COLLECT_EVERY_S: Final = 20.0
 # While replies are written, which a collection would hold up for all, it is put off for so long at most.
 COLLECT_LATEST_S: Final = 120.0
+DRAIN_LOOK_S: Final = 0.1
 # Imports hold the interpreter; the page of whoever opened the address at once goes first.
 WARM_AFTER_S: Final = 2.0
 
@@ -52,9 +57,11 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:  # noqa: ANN401 (Streamlit
         asyncio.create_task(_collect_garbage()),
         asyncio.create_task(open_pages.throw_out(lambda: session.services().revocations.version(), session.holds)),
     ]
+    metrics_off = _attempt(_serve_metrics)
     try:
         yield
     finally:
+        await _drain()
         warming.cancel()
         for task in tasks:
             task.cancel()
@@ -62,6 +69,8 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:  # noqa: ANN401 (Streamlit
             with suppress(asyncio.CancelledError):
                 await task
         await asyncio.to_thread(session.services().close)
+        if metrics_off:
+            await asyncio.to_thread(metrics_off)
 
 
 def secrets() -> dict[str, SecretsValue]:
@@ -97,12 +106,34 @@ def _warm() -> None:
     gc.freeze()  # what is loaded now stays: no collection needs to walk it again
 
 
-def _attempt(step: Callable[[], object]) -> None:
+def _attempt(step: Callable[[], T]) -> T | None:
     """The app starts also where a part does not work: the pages say which."""
     try:
-        step()
+        return step()
     except Exception:
         log.exception("not everything works at start")
+        return None
+
+
+def _serve_metrics() -> Callable[[], None] | None:
+    address = session.services().settings.metrics
+    if not address:
+        return None
+    try:
+        return metrics.serve(address)
+    except OSError as error:
+        log.warning("no figures for Prometheus at %s: %s", address, error)
+        return None
+
+
+async def _drain() -> None:
+    """Let what is under way come to its end. By now nothing new comes in, and whoever looked on has lost the connection:
+    the table has what they will look for next, wherever that is.
+    """
+    services = session.services()
+    until = time.monotonic() + services.settings.drain_s
+    while services.under_way() and time.monotonic() < until:
+        await asyncio.sleep(DRAIN_LOOK_S)
 
 
 def _make_first_admin() -> None:

@@ -62,7 +62,7 @@ def is_own_name(host: str, settings: Settings) -> bool:
         return False
     if _is_number(name) or name == "localhost" or name in settings.names:
         return True
-    return not settings.names and not _is_loopback(settings.host)
+    return not settings.names and not is_loopback(settings.host)
 
 
 def is_own_page(origin: str, host: str, settings: Settings) -> bool:
@@ -94,5 +94,5 @@ def _is_number(name: str) -> bool:
     return True
 
 
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
     return address == "localhost" or (_is_number(address) and ipaddress.ip_address(address).is_loopback)

@@ -6,6 +6,7 @@ from typing import Final, Literal
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from codecoach import metrics
 from codecoach.store.accounts import Account
 from codecoach.ui import builtin, cookie, invited, narrow, notices, session, signin, switches
 from codecoach.ui.session import t
@@ -45,6 +46,7 @@ def open_page(title_key: str, layout: Literal["centered", "wide"] = "centered") 
     asked for. An account that must change its password gets the form for that alone.
     """
     notices.begin()
+    metrics.page_runs.labels(title_key).inc()
     account = session.account()
     if account is None or account.must_change_password:
         layout = "centered"

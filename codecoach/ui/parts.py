@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from codecoach import languages
+from codecoach import languages, metrics
 from codecoach.errors import CodeCoachError, ModelLoading
 from codecoach.i18n import Notice
 from codecoach.services import Services
@@ -128,6 +128,7 @@ class _Check:
             self._last = PartState(name, problem=CodeCoachError().what, checked=True)
         finally:
             self.due_at = self._clock() + (FRESH_S if self._last.word == "ok" else SOON_S)
+            metrics.part_up.labels(name).set(self._last.word == "ok")
             self._started_at = None
 
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 from typing import Final
 
 from starlette.concurrency import run_in_threadpool
@@ -11,7 +12,9 @@ from starlette.routing import Route
 
 from codecoach import __version__
 from codecoach.errors import StoreError
+from codecoach.i18n import Language, tell
 from codecoach.ui import parts, session_cookie
+from codecoach.ui.origins import is_loopback
 from codecoach.ui.session import services
 
 log = logging.getLogger(__name__)
@@ -69,7 +72,7 @@ def is_https(request: Request) -> bool:
     return services().settings.cookie_secure or session_cookie.over_https(request.headers, request.url.scheme)
 
 
-async def health(_request: Request) -> Response:
+async def health(request: Request) -> Response:
     """Whether the process serves, and the last known state of its parts; never waits for any of them."""
     states = parts.of(services()).snapshot()
     degraded = any(state.word == "down" for state in states)
@@ -77,10 +80,32 @@ async def health(_request: Request) -> Response:
         {
             "status": "degraded" if degraded else "ok",
             "version": __version__,
-            "parts": {state.name: {"state": state.word, "version": state.version} for state in states},
+            "parts": {state.name: part(state, _is_inside(request)) for state in states},
         },
         headers={"cache-control": "no-store"},
     )
+
+
+def part(state: parts.PartState, inside: bool) -> dict[str, str]:
+    """What is told of a part; names and addresses of what stands behind the app only to whoever is inside."""
+    known = {"state": state.word, "version": state.version}
+    if state.problem is None:
+        return known
+    values = (
+        state.problem.values
+        if inside
+        else {name: _told_outside(name, value) for name, value in state.problem.values.items()}
+    )
+    return known | {"why": tell(Language.EN, replace(state.problem, values=values))}
+
+
+def _told_outside(name: str, value: object) -> object:
+    return "…" if name == "detail" else value
+
+
+def _is_inside(request: Request) -> bool:
+    """Whether the request comes from this machine, not through a proxy on it."""
+    return bool(request.client and is_loopback(request.client.host)) and "x-forwarded-for" not in request.headers
 
 
 async def _body(request: Request) -> bytes:

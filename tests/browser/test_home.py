@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+import requests
 from playwright.sync_api import Page, expect
 
 from codecoach.local.endpoint_app import build
@@ -44,6 +45,9 @@ def test_home_follows_the_model_from_failed_over_loading_to_working(changing_app
     sign_in(page, "ann@example.com")
     main = page.get_by_test_id("stMain")
     expect(main.get_by_text("out of memory")).to_be_visible()
+    model = requests.get(f"{changing_app.url}/healthz", timeout=60).json()["parts"]["model"]
+    assert model["state"] == "down"
+    assert "out of memory" in model["why"]
     page.evaluate("window.neverLoadedAgain = true")
     engine.now = State("loading")
     expect(main.get_by_text("is being loaded into memory")).to_be_visible()

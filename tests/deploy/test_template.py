@@ -1,12 +1,14 @@
 """cf-template.yaml, read: what it opens, who may do what, what it keeps, and that it agrees with the code."""
 
+import io
 import json
+import logging
 import re
 import subprocess
 
 import pytest
 
-from codecoach import languages
+from codecoach import languages, logs, metrics
 from codecoach.models import catalogue
 from codecoach.settings import MyAws, RunnerKind, Settings
 from codecoach.store import dynamodb_table
@@ -285,6 +287,53 @@ def test_logs_end_and_alarms_tell():
             == alarm["OKActions"]
             == [{"Fn::If": ["Alarmed", {"Ref": "Alarms"}, {"Ref": "AWS::NoValue"}]}]
         )
+
+
+def _matches(pattern: str, record: dict) -> bool:
+    """Whether CloudWatch's filter pattern takes a record; of its language, what the template uses."""
+    conditions = re.fullmatch(r"\{ (.+) \}", pattern)[1].split(" && ")
+    parsed = [re.fullmatch(r'\$\.(\w+) (=|!=) "(\w+)"', condition).groups() for condition in conditions]
+    return all((record.get(name) == value) == (operator == "=") for name, operator, value in parsed)
+
+
+def _record(write, **facts) -> dict:
+    """What stands in the log of an instance when something has ended."""
+    stream, root, ours = io.StringIO(), logging.getLogger(), logging.getLogger("codecoach")
+    before = (root.handlers[:], root.level, ours.level)
+    logs.configure("INFO", "json", stream)
+    try:
+        write(**facts)
+    finally:
+        root.handlers[:], root.level, ours.level = before
+    return json.loads(stream.getvalue())
+
+
+def test_each_metric_is_made_of_what_the_log_really_says():
+    reply = {"input_tokens": 9, "output_tokens": 7, "dollars": 0.1, "first_token_s": 0.5, "total_s": 2.0}
+    whole = _record(metrics.reply_ended, model_id="m", outcome="complete", **reply)
+    failed = _record(metrics.reply_ended, model_id="m", outcome="model_slow", **reply)
+    run = _record(
+        metrics.run_ended, runner="piston", language="go", status="ok", waited_s=0.1, wall_s=0.2, compile_s=0.3
+    )
+    told = {"Replies": [whole, failed], "FailedReplies": [failed], "Runs": [run], "RunSeconds": [run]}
+    told["RunWaitSeconds"] = [run]
+    for properties in of_type("AWS::Logs::MetricFilter").values():
+        (made,) = properties["MetricTransformations"]
+        taken = [one for one in (whole, failed, run) if _matches(properties["FilterPattern"], one)]
+        assert taken == told.get(made["MetricName"], [whole, failed]), made["MetricName"]
+        for record in taken:
+            value = made["MetricValue"]
+            assert float(record[value.removeprefix("$.")] if value.startswith("$.") else value) > 0
+            for dimension in made.get("Dimensions", []):
+                assert record[dimension["Value"].removeprefix("$.")]
+    named = {one["MetricTransformations"][0]["MetricName"] for one in of_type("AWS::Logs::MetricFilter").values()}
+    ours = [
+        one
+        for one in of_type("AWS::CloudWatch::Alarm").values()
+        if one["Namespace"] == {"Fn::Sub": "CodeCoach/${AWS::StackName}"}
+    ]
+    assert ours
+    assert {one["MetricName"] for one in ours} <= named
 
 
 # --- When it is complete ----------------------------------------------------------------------------------------------

@@ -2,22 +2,20 @@
 
 import asyncio
 import os
-import re
 import signal
 import time
-from dataclasses import dataclass, field
 
 import pytest
 import requests
 
 from benchmarks.app import cookie
-from benchmarks.streamlit_client import Client
 from codecoach.chat.messages import MessageState, Role
-from codecoach.local.scripted import Reply, Script, ScriptedServer
+from codecoach.local.scripted import Script, ScriptedServer
 from codecoach.store import dynamodb, dynamodb_table
 from codecoach.store.conversations import Conversations
 from codecoach.ui.sidebar import PARAMETER
 from tests.browser.conftest import start_app, stop_app
+from tests.deploy.person import Person, counted, counting, until
 from tests.deploy.sticky_proxy import COOKIE, StickyProxy
 from tests.dynamodb_local import server as dynamodb_local
 
@@ -26,46 +24,12 @@ PEOPLE = 6  # half of them on each instance
 TOKENS, TOKEN_S = 160, 0.1
 KILL_AT = 40  # when everybody has seen so many of them
 SAVED_S = 2.0  # what is shown for longer has been saved, and some more for a busy machine
-WITHIN_S = 180
-
-
-@dataclass
-class Person(Client):
-    """Somebody's browser tab, that notes which words of the answer it has shown, and when."""
-
-    conversation: str = ""
-    seen: dict[int, float] = field(default_factory=dict)
-    texts: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.on_text = self._note
-
-    def _note(self, text: str, now: float) -> None:
-        self.texts.append(text)
-        for number in re.findall(r"\bword-(\d+)\b", text):
-            self.seen.setdefault(int(number), now)
-
-    def key(self, start: str) -> str:
-        """The key of the button that begins so, "" while there is none."""
-        return next((key for key in self.widget_ids if key.startswith(start)), "")
-
-    def _rerun_message(self):
-        message = super()._rerun_message()
-        message.rerun_script.query_string = f"{PARAMETER}={self.conversation}" if self.conversation else ""
-        return message
-
-
-async def until(found, what: str) -> None:
-    deadline = time.monotonic() + WITHIN_S
-    while not found():
-        assert time.monotonic() < deadline, what
-        await asyncio.sleep(0.1)
 
 
 @pytest.mark.skipif(bool(dynamodb_local.problem()), reason=dynamodb_local.problem() or "-")
 def test_one_of_two_instances_is_killed_under_load_and_nobody_loses_an_answer(tmp_path):
-    answer = Reply(chunks=tuple(f"word-{number} " for number in range(TOKENS)), token_delay_s=TOKEN_S)
-    with dynamodb_local.running() as dynamo, ScriptedServer(Script(default=answer)) as bedrock:
+    script = Script(default=counting(TOKENS, TOKEN_S))
+    with dynamodb_local.running() as dynamo, ScriptedServer(script) as bedrock:
         client = dynamodb.client(REGION, dynamo)
         dynamodb_table.ensure(client, TABLE)
         table = dynamodb.DynamoTable(client, TABLE)
@@ -101,7 +65,7 @@ async def story(url: str, table, apps, bedrock) -> None:
     await until(lambda: all(len(person.seen) > KILL_AT for _, person in people), "the answers do not come")
     for name, person in people:
         (conversation,) = conversations.list(name).conversations
-        person.conversation = conversation.id
+        person.query = f"{PARAMETER}={conversation.id}"
 
     killed_at = time.monotonic()
     os.kill(apps[0].process.pid, signal.SIGKILL)
@@ -110,7 +74,8 @@ async def story(url: str, table, apps, bedrock) -> None:
         assert browser.get(f"{url}/healthz", headers={"Cookie": f"{COOKIE}=0"}, timeout=60).ok
 
     def reply(name, person):
-        return next(m for m in conversations.messages(person.conversation).messages if m.role is Role.ASSISTANT)
+        thread = person.query.removeprefix(f"{PARAMETER}=")
+        return next(m for m in conversations.messages(thread).messages if m.role is Role.ASSISTANT)
 
     untouched, cut = people[1::2], people[0::2]
     await until(
@@ -118,7 +83,7 @@ async def story(url: str, table, apps, bedrock) -> None:
         "an answer of the living does not end",
     )
     for one in untouched:
-        assert reply(*one).text.split() == [f"word-{number}" for number in range(TOKENS)]
+        assert reply(*one).text.split() == counted(TOKENS)
 
     for _ in cut:
         bedrock.engine.say("and the rest of it.")
@@ -126,7 +91,7 @@ async def story(url: str, table, apps, bedrock) -> None:
         shown = {number for number, at in before.seen.items() if at < killed_at - SAVED_S}
         assert len(shown) > KILL_AT / 2  # else nothing is shown by this
         # The same browser, with the same cookie: a reload.
-        again = Person(url, before.cookie, "Chat", conversation=before.conversation)
+        again = Person(url, before.cookie, "Chat", query=before.query)
         await again.open()
         assert shown <= again.seen.keys()
         # That its writer is dead, is noticed ten seconds after the last sign of life.

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from codecoach.health import problem
+from codecoach.i18n import Notice
+from codecoach.ui.parts import PartState
+from codecoach.ui.routes import part
 
 
 @contextmanager
@@ -45,6 +48,12 @@ def test_a_part_that_does_not_work_or_not_yet_is_named(word):
         assert problem(url) == f"model: {word}"
 
 
+def test_why_it_does_not_work_is_told_too():
+    body = {"parts": {"model": {"state": "down", "why": "The key is wrong."}, "store": {"state": "ok"}}}
+    with answering(json.dumps(body)) as url:
+        assert problem(url) == "model: down (The key is wrong.)"
+
+
 @pytest.mark.parametrize("body", ["", "[]", '{"parts": 3}', '{"parts": {"model": {}}}', '{"parts": {"model": 1}}'])
 def test_another_server_is_no_codecoach(body):
     with answering(body) as url:
@@ -63,3 +72,11 @@ def test_the_exit_code_says_it_too():
             command = [sys.executable, "-m", "codecoach.health", url]
             ran = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
             assert (ran.returncode, ran.stdout) == (code, line)
+
+
+def test_names_and_addresses_behind_the_app_are_told_inside_only():
+    away = Notice("runtimes.piston_away", {"detail": "http://10.0.0.9:2000 does not answer"})
+    state = PartState("runner", problem=away, checked=True)
+    assert "10.0.0.9" in part(state, inside=True)["why"]
+    assert part(state, inside=False)["why"] == part(state, inside=True)["why"].replace(str(away.values["detail"]), "…")
+    assert "why" not in part(PartState("runner", "Python 3.13", checked=True), inside=True)

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 
 # From the bottom up; a module may import its own layer and those before it.
 LAYERS = (
-    ("codecoach", "codecoach.i18n", "codecoach.reference"),
+    ("codecoach", "codecoach.i18n", "codecoach.metrics", "codecoach.reference"),
     ("codecoach.errors",),
     ("codecoach.settings", "codecoach.languages", "codecoach.chat", "codecoach.lab"),
     ("codecoach.models.port", "codecoach.runner.port", "codecoach.runner.credentials", "codecoach.store.port"),
