@@ -133,6 +133,12 @@ def install_runtimes(
     names: Annotated[
         list[str], typer.Argument(help="Languages, or a package as LANGUAGE=VERSION; all for every language.")
     ],
+    prebuilt: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", exists=True, help="Folder or .tar of built packages (python -m piston build), tried first."
+        ),
+    ] = None,
 ) -> None:
     from codecoach.runner import packages
 
@@ -141,7 +147,7 @@ def install_runtimes(
     for name in packages.known() if names == ["all"] else names:
         say("cli.setup.runtime", language=name)
         try:
-            packages.install(name, chosen.cache_dir, lambda line: print("  " + line, flush=True))
+            packages.install(name, chosen.cache_dir, lambda line: print("  " + line, flush=True), prebuilt)
             say("cli.setup.runtime_done", language=name)
         except CodeCoachError as error:  # the others are still wanted
             failed = error

@@ -197,7 +197,7 @@ as_app() { # as_app WORDS...: a command of CodeCoach with the app's own settings
 }
 
 install_language() {
-    if [ "$RUNNER" = sandbox ]; then as_app runtimes install "$1"; else install_on_piston "$1"; fi
+    if [ "$RUNNER" = sandbox ]; then as_app runtimes install "$1" --from "$PACKAGES"; else install_on_piston "$1"; fi
 }
 
 wanted() { # wanted at_once|later: those of LANGUAGES
@@ -317,10 +317,8 @@ main() {
     make_places
     install_units
     if [ "$ROLE" = app ]; then write_settings; fi
-    if runs_piston; then
-        start_piston
-        fetch_bundle
-    fi
+    if runs_piston; then start_piston; fi
+    if runs_piston || [ "$RUNNER" = sandbox ]; then fetch_bundle; fi
     # Where programs run elsewhere, that is where languages are installed.
     if runs_piston || [ "$RUNNER" = sandbox ]; then install_languages at_once; fi
     if [ "$ROLE" = app ]; then

@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from codecoach.runner import prebuilt
 from piston.errors import PackageUnfit
 
-INFO = "pkg-info.json"
+INFO = prebuilt.INFO
 TIME_S = 315532800
 """Time of every file, 1980-01-01: build.sh gets it as SOURCE_DATE_EPOCH, by which Python compiles files so that they hold
 whatever time their sources get."""

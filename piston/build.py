@@ -59,7 +59,7 @@ def build(
         archive.open_up(place)
         if test:
             packages.test(package, place.parent, built)
-        _describe(place, platform)
+        _describe(package, place, platform)
         findings = archive.inspect(place)
         unfinished = to / f".{path.name}.part"
         archive.pack(place, unfinished, package.mount)
@@ -77,10 +77,10 @@ def _check(package: Package) -> None:
         raise PackageUnfit(package=package.folder.name, detail="build.sh sets PREFIX, which it is given")
 
 
-def _describe(place: Path, platform: str) -> None:
-    """Write what Piston reads of a package at its start."""
+def _describe(package: Package, place: Path, platform: str) -> None:
+    """Write what Piston reads of a package at its start, and by what the sandbox knows which state of it this is."""
     metadata = json.loads((place / "metadata.json").read_text("utf-8"))
-    info = {**metadata, "build_platform": platform}
+    info = {**metadata, "build_platform": platform, "built_of": package.name}
     (place / archive.INFO).write_text(json.dumps(info, indent=4) + "\n", "utf-8")
 
 

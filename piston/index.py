@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from codecoach.runner import prebuilt
 from piston.errors import IndexBroken
 
 INDEX = "index"
-SUFFIX = ".pkg.tar.gz"
+SUFFIX = prebuilt.SUFFIX
 _LANGUAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+#._-]*")
 # Source: semver.org, without leading zeros' finer points.
 _VERSION = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")

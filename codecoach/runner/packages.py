@@ -6,6 +6,7 @@ installation leaves nothing that counts as installed.
 
 import fcntl
 import json
+import logging
 import os
 import re
 import shutil
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from codecoach import languages
 from codecoach.errors import RuntimeBroken, RuntimeMissing
+from codecoach.runner import prebuilt
 from codecoach.runner.installed import (
     RECORD,
     SUPERVISED_ALIAS,
@@ -38,6 +40,8 @@ from codecoach.runner.sandbox.adapter import Sandbox
 
 __all__ = ["Report", "build", "install", "installed", "known", "runtimes", "runtimes_folder", "test"]
 
+log = logging.getLogger(__name__)
+
 Report = Callable[[str], None]
 """Told each line that a build prints."""
 
@@ -56,8 +60,10 @@ FOR_TESTS = (*AT_ONCE, "typescript", "php", "sql", "lua", "go", "rust=1.96.0")
 minutes."""
 
 
-def install(wanted: str, cache_dir: Path, report: Report | None = None) -> Installed:
+def install(wanted: str, cache_dir: Path, report: Report | None = None, prebuilt_in: Path | None = None) -> Installed:
     """Build the runtime of a language, or of its package `LANGUAGE=VERSION`, if it is not there yet, and test it.
+
+    prebuilt_in  a folder or a .tar with archives of built packages; what is there, and works here, is not built again
 
     Raises `RuntimeMissing` for a language without a package, `SandboxUnavailable`, `RuntimeBroken` with the last lines where
     the build or the test fails. Two processes that install the same wait for one another.
@@ -74,7 +80,11 @@ def install(wanted: str, cache_dir: Path, report: Report | None = None) -> Insta
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
     with _locked(folder / f".{package.name}.lock"):
-        return read(folder, package) or _built(package, folder, report)
+        return (
+            read(folder, package)
+            or _unpacked(package, folder, report, prebuilt_in)
+            or _made(package, folder, lambda place: build(package, place, report))
+        )
 
 
 def check_machine() -> None:
@@ -83,11 +93,33 @@ def check_machine() -> None:
         raise problem.error()
 
 
-def _built(package: Package, folder: Path, report: Report | None) -> Installed:
+def _unpacked(package: Package, folder: Path, report: Report | None, source: Path | None) -> Installed | None:
+    """The runtime out of an archive, None where there is none that works here."""
+    if source is None:
+        return None
+
+    def unpack(place: Path) -> Installed:
+        if not prebuilt.unpack(package, source, place):
+            raise RuntimeMissing(language=package.language)
+        return _what_is_in(package, place)
+
+    try:
+        return _made(package, folder, unpack)
+    except RuntimeMissing:
+        return None
+    except RuntimeBroken as error:
+        log.warning("the prebuilt runtime of %s is of no use here and will be built: %s", package.language, error)
+        if report:
+            report(str(error.values["detail"]))
+        return None
+
+
+def _made(package: Package, folder: Path, make: Callable[[Path], Installed]) -> Installed:
+    """The runtime that `make` puts into an empty folder, tested and under its name."""
     place = Path(tempfile.mkdtemp(prefix=f".{package.name}.", dir=folder))
     place.chmod(0o755)
     try:
-        built = build(package, place, report)
+        built = make(place)
         test(package, folder, built)
         record = {key: value for key, value in asdict(built).items() if key not in ("folder", "mount")}
         (place / RECORD).write_text(json.dumps(record), "utf-8")
@@ -108,6 +140,11 @@ def build(
     Raises `RuntimeBroken` with the last lines where it fails.
     """
     _run_build(package, place, report, variables or {})
+    return _what_is_in(package, place)
+
+
+def _what_is_in(package: Package, place: Path) -> Installed:
+    """What is known of a package that lies built in `place`."""
     version, sdk, sdk_missing = (_noted(place / name) for name in ("VERSION", "SDK", "SDK_MISSING"))
     compiles = (place / "compile").exists()
     return Installed(place.name, package.mount, version, sdk, _environment(package, place), sdk_missing, compiles)

@@ -28,7 +28,7 @@ from typing import Final, TypeVar
 from codecoach.errors import NotYours, VersionConflict
 from codecoach.store import keys
 from codecoach.store.port import Delete, Item, Key, Page, Put, Table
-from codecoach.store.remembering import lately
+from codecoach.store.remembering import View, lately
 
 MACHINERY: Final = (keys.SIGN_IN,)
 NOBODY: Final = ""
@@ -102,13 +102,12 @@ def on_behalf_of(username: str) -> Iterator[None]:
         _acting.reset(before)
 
 
-class OwnedTable:
+class OwnedTable(View):
     """A table that holds, for whoever acts, what is theirs; see above."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
         self.anew = self
-        """The table as it is now, of a view of how it was lately."""
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._lock = threading.Lock()
 

@@ -132,12 +132,20 @@ class Remembering:
             close()
 
 
-class Lately:
+class View:
+    """A table of which something else may be shown than it holds now.
+
+    anew  the table as it is now, for whoever changes what it holds, or finds that two things that were read do not go together
+    """
+
+    anew: Table
+
+
+class Lately(View):
     """A table as it was lately; written to, it is the table itself."""
 
     def __init__(self, table: Remembering, memory: "_Memory", since: float) -> None:
         self.anew = table
-        """The table as it is now, for whoever finds that two things that were read do not go together."""
         self._memory = memory
         self._since = since
 
@@ -203,8 +211,7 @@ def lately(table: Table, since: float) -> Table:
 
 def as_it_is(table: Table) -> Table:
     """A table as it is now, of a view of how it was lately; of any other itself."""
-    now: Table = getattr(table, "anew", table)
-    return now
+    return table.anew if isinstance(table, View) else table
 
 
 def _single(key: Key) -> _Question:

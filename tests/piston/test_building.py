@@ -45,6 +45,7 @@ def test_the_archive_holds_what_piston_reads(folders):
         "version": "1.0.0",
         "aliases": ["t", "codecoach-tiny"],
         "build_platform": OFFICIAL,
+        "built_of": find(folders[0], "tiny").name,
     }
     assert built.file.sha256 == index.sha256(built.file.path)
 
