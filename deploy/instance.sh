@@ -21,6 +21,7 @@ DATA=/var/lib/codecoach
 PACKAGES=$DATA/packages
 METADATA=${METADATA:-http://169.254.169.254}
 READY_WITHIN_S=${READY_WITHIN_S:-900}
+BALANCER_S=${BALANCER_S:-30} # two of the load balancer's looks, after which it sends people here
 AT_ONCE="bash javascript python"
 BRIDGE=172.17.0.1 # this machine, as Docker's containers reach it
 PYTHON=$HOME_DIR/.venv/bin/python
@@ -325,6 +326,7 @@ main() {
         start_app
         wait_until_ready
         tell_condition SUCCESS "CodeCoach answers" # the web app's to tell: it looks at Piston, too
+        sleep "$BALANCER_S" # the old instance goes when its group is told
     fi
     tell_group SUCCESS
     if [ -n "$(wanted later)" ] && { runs_piston || [ "$RUNNER" = sandbox ]; }; then

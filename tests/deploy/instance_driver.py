@@ -115,6 +115,7 @@ def main() -> None:
         "METADATA": "http://127.0.0.1:8100",
         "READY_WITHIN_S": "4",
         "PAUSE_S": "0",
+        "BALANCER_S": "0",
         "REAL_PYTHON": sys.executable,
         "FAIL": orders.get("fail", ""),
         "FAILS": str(orders.get("fails", 99)),
