@@ -22,7 +22,7 @@ from typing import Final, ParamSpec, TypeVar
 from codecoach.chat.messages import Message, MessageState, Usage
 from codecoach.coach import history
 from codecoach.coach.budget import Standing, admitted, defaults
-from codecoach.coach.remembering import Memory, Turns
+from codecoach.coach.standings import Memory, Turns
 from codecoach.errors import BUDGET, BudgetReached, StoreError
 from codecoach.models.catalogue import micro_dollars
 from codecoach.models.port import Payer

@@ -250,21 +250,16 @@ def _repeat_where_cut(response: "tuple[AWSResponse, object] | None", attempts: i
 
 def _write(call: Callable[[], T]) -> T:
     """Carry out a write, again where DynamoDB refused it for the moment only."""
-    attempt = 0
-    while True:
-        with our_errors():
-            try:
-                return call()
-            except ClientError as error:
-                attempt += 1
-                codes = _codes(error)
-                if codes & _CONFLICTS or not codes & (_MEETINGS | _RUSHES) or attempt > ATTEMPTS:
-                    raise
-        _pause(attempt)
+    return _again(call, lambda codes: not codes & _CONFLICTS and bool(codes & (_MEETINGS | _RUSHES)))
 
 
 def _patiently(call: Callable[[], T]) -> T:
     """Carry out what may be done twice, again and again while there are too many requests."""
+    return _again(call, lambda codes: bool(codes & _THROTTLES))
+
+
+def _again(call: Callable[[], T], passes: Callable[[set[str]], bool]) -> T:
+    """The result of a call, which is repeated while it fails with error codes that pass by themselves."""
     attempt = 0
     while True:
         with our_errors():
@@ -272,7 +267,7 @@ def _patiently(call: Callable[[], T]) -> T:
                 return call()
             except ClientError as error:
                 attempt += 1
-                if not _codes(error) & _THROTTLES or attempt > ATTEMPTS:
+                if attempt > ATTEMPTS or not passes(_codes(error)):
                     raise
         _pause(attempt)
 
