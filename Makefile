@@ -22,8 +22,12 @@ setup-test:
 runtimes: setup
 	.venv/bin/codecoach runtimes install all
 
+# What waits more than it computes, several at a time; what drives whole apps and browsers, one after the other.
+AT_ONCE := tests/unit tests/pages tests/contracts tests/piston
+
 test: setup-test
-	.venv/bin/python -m pytest
+	@.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(AT_ONCE); failed=$$?; \
+	.venv/bin/python -m pytest tests $(addprefix --ignore=,$(AT_ONCE)) && exit $$failed
 
 STACK ?= codecoach
 # One that is not said is the one of the AWS CLI's configuration, if that has one.
@@ -36,8 +40,7 @@ destroy: setup-python
 	@.venv/bin/python -m deploy down --region "$(REGION)" --stack "$(STACK)" $(if $(filter delete,$(DATA)),--delete-data)
 
 # Everything that must hold before a change goes in.
-check: setup-test lint types audit
-	.venv/bin/python -m pytest
+check: lint types audit test
 
 format:
 	.venv/bin/ruff format .

@@ -13,21 +13,21 @@ class MeasuredRunner:
     """The Runner port over another one; `name` is what figures call that."""
 
     def __init__(self, runner: Runner, name: str) -> None:
-        self._runner = runner
+        self.measured = runner
         self._name = name
 
     def runtimes(self) -> tuple[Runtime, ...]:
-        return self._runner.runtimes()
+        return self.measured.runtimes()
 
     def run(self, request: RunRequest) -> Iterator[RunEvent]:
         return self._watched(request)
 
     def cancel(self, job_id: str) -> None:
-        self._runner.cancel(job_id)
+        self.measured.cancel(job_id)
 
     def close(self) -> None:
         """Close the runner, where it is one that is closed."""
-        if close := getattr(self._runner, "close", None):
+        if close := getattr(self.measured, "close", None):
             close()
 
     def _watched(self, request: RunRequest) -> Generator[RunEvent, None, None]:
@@ -35,7 +35,7 @@ class MeasuredRunner:
         metrics.runs_running.inc()
         try:
             # The port's iterators are generators; closing one ends the program.
-            with closing(cast("Generator[RunEvent, None, None]", self._runner.run(request))) as events:
+            with closing(cast("Generator[RunEvent, None, None]", self.measured.run(request))) as events:
                 for event in events:
                     watch.see(event)
                     yield event

@@ -38,5 +38,5 @@ def test_programs_run_where_the_settings_say(tmp_path):
     chosen = Settings(data_dir=tmp_path, runner=RunnerKind.PISTON, gateway="127.0.0.1:0")
     for settings, runner in ((chosen, Piston), (Settings(data_dir=tmp_path), Sandbox)):
         services = build(settings)
-        assert isinstance(services.runner, runner)
+        assert isinstance(services.runner.measured, runner)
         services.close()
