@@ -26,7 +26,7 @@ runtimes: setup
 AT_ONCE := tests/unit tests/pages tests/contracts tests/piston
 
 test: setup-test
-	@.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(AT_ONCE); failed=$$?; \
+	@.venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadfile $(AT_ONCE); failed=$$?; \
 	.venv/bin/python -m pytest tests $(addprefix --ignore=,$(AT_ONCE)) && exit $$failed
 
 STACK ?= codecoach
@@ -40,7 +40,7 @@ destroy: setup-python
 	@.venv/bin/python -m deploy down --region "$(REGION)" --stack "$(STACK)" $(if $(filter delete,$(DATA)),--delete-data)
 
 # Everything that must hold before a change goes in.
-check: lint types audit test
+check: setup-test lint types audit test
 
 format:
 	.venv/bin/ruff format .

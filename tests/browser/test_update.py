@@ -32,6 +32,7 @@ def test_a_page_goes_on_at_another_instance_when_its_own_is_told_to_end(tmp_path
             main = page.get_by_test_id("stMainBlockContainer")
             expect(main).to_contain_text("word-30 ")
             page.evaluate("window.neverLoadedAgain = true")
+            asked.fill("Once more, please.")
             (chosen,) = (cookie["value"] for cookie in page.context.cookies() if cookie["name"] == COOKIE)
             own = apps[int(chosen)].process
             os.kill(own.pid, signal.SIGTERM)
@@ -39,7 +40,7 @@ def test_a_page_goes_on_at_another_instance_when_its_own_is_told_to_end(tmp_path
             expect(page.get_by_role("dialog")).to_have_count(0)
             assert page.evaluate("window.neverLoadedAgain") is True
             own.wait(WAIT_MS / 1000)
-            asked.fill("Once more, please.")
+            expect(asked).to_have_value("Once more, please.")
             asked.press("Enter")
             expect(main).to_contain_text(re.compile("word-30 .*word-30 "))
         finally:
