@@ -25,6 +25,7 @@ from tests.contracts import piston_standin
 from tests.contracts.piston_standin import Package, standing_in
 from tests.contracts.runner_contract import RunnerContract, result, wait_until
 from tests.contracts.sandbox_fixture import CACHE_DIR
+from tests.deploy.sticky_proxy import StickyProxy
 
 REAL = os.environ.get("PISTON_TEST_URL", "")
 pytestmark = pytest.mark.skipif(
@@ -131,6 +132,25 @@ def scripts(tmp_path) -> Package:
 def asking(source: str, language: str = "rust", **fields) -> RunRequest:
     fields.setdefault("limits", Limits(timeout_s=20))
     return RunRequest(uuid.uuid4().hex, language, (File("main.rs", source.encode()),), **fields)
+
+
+def test_behind_a_load_balancer_stop_reaches_the_server_that_runs_the_program(scripts):
+    """As with several Pistons behind the one of cf-template.yaml, which keeps clients to theirs by cookies."""
+    with standing_in(scripts) as one, standing_in(scripts) as other:
+        balancer = StickyProxy([int(standin.url.rpartition(":")[2]) for standin in (one, other)])
+        runner = piston(balancer.url)
+        try:
+            for _ in range(3):  # by chance it would go to the right one now and then
+                request = asking("echo begun; sleep 300", limits=Limits(timeout_s=300))
+                events = runner.run(request)
+                wait_until(lambda events=events: isinstance(next(events), OutputChunk))
+                runner.cancel(request.job_id)
+                *_, ended = events
+                assert ended.status is RunStatus.CANCELLED
+            assert wait_until(lambda: not (one.boxes | other.boxes))
+        finally:
+            runner.close()
+            balancer.close()
 
 
 def test_a_compiled_program_has_two_stages_and_the_compilers_words_apart(scripts):

@@ -19,7 +19,7 @@ from codecoach.runner.piston.instructions import Bounds, Secrets
 from codecoach.runner.piston.listening import Listener
 from codecoach.runner.piston.places import Places
 from codecoach.runner.piston.server import Server, as_body, is_supervised
-from codecoach.runner.piston.websocket import NoWebsocket, converse
+from codecoach.runner.piston.websocket import NoWebsocket, converse, cookie_of
 from codecoach.runner.port import Queued, RunEvent, RunRequest, RunResult, StageChanged
 
 _log = logging.getLogger(__name__)
@@ -190,7 +190,7 @@ class Job:
     # --- stopping it
 
     def _stop_by(self, server: Server, body: bytes) -> None:
-        self._stop_it = lambda: _execute(server, body)
+        self._stop_it = lambda: _execute(server, body, cookie_of(self._connection))
 
     def _stop(self) -> None:
         """Have the supervisor end the program; where there is none, or it does not listen, leave the job to its time limit."""
@@ -214,9 +214,9 @@ class Job:
             self._finish(endings.cancelled())
 
 
-def _execute(server: Server, body: bytes) -> None:
+def _execute(server: Server, body: bytes, cookie: str) -> None:
     try:
-        server.execute(body, _STOPPING_S)
+        server.execute(body, _STOPPING_S, cookie)
     except (
         CodeCoachError,
         NotBegun,

@@ -104,8 +104,10 @@ class Server:
 
     # --- running
 
-    def execute(self, body: bytes, timeout_s: float) -> answers.Executed:
+    def execute(self, body: bytes, timeout_s: float, cookie: str = "") -> answers.Executed:
         """POST /execute.
+
+        cookie  what a load balancer has given with an earlier answer, so that this goes where that came from
 
         Raises `NotBegun` or `OverLimit` where the job has certainly not begun, `InputRefused` for a body that Piston would
         not take, and `RunnerUnavailable` where nobody knows.
@@ -113,7 +115,7 @@ class Server:
         if len(body) > answers.BODY_BYTES:
             raise answers.failed(413, b"")
         try:
-            status, content = self._post(body, timeout_s)
+            status, content = self._post(body, timeout_s, cookie)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
             raise NotBegun(_said(error)) from error
         except httpx.HTTPError as error:
@@ -125,8 +127,8 @@ class Server:
         except ValueError as error:
             raise RunnerUnavailable("piston_failed", detail=str(error)) from error
 
-    def _post(self, body: bytes, timeout_s: float) -> tuple[int, bytes]:
-        headers = {"Content-Type": "application/json"}
+    def _post(self, body: bytes, timeout_s: float, cookie: str) -> tuple[int, bytes]:
+        headers = {"Content-Type": "application/json"} | ({"Cookie": cookie} if cookie else {})
         timeout = httpx.Timeout(timeout_s, connect=_CONNECT_S)
         with self._client.stream("POST", "execute", content=body, headers=headers, timeout=timeout) as response:
             content = b""

@@ -62,6 +62,13 @@ def converse(
             raise RunnerUnavailable(detail=f"{server.url}: no answer in time") from silence
 
 
+def cookie_of(connection: ClientConnection | None) -> str:
+    """What to send as `Cookie` to reach the same server again where a load balancer keeps clients to theirs by cookies."""
+    answer = connection.response if connection else None
+    given = answer.headers.get_all("Set-Cookie") if answer else []
+    return "; ".join(cookie.split(";")[0].strip() for cookie in given)
+
+
 def _connected(server: Server, open_ones: ExitStack) -> ClientConnection:
     try:
         return open_ones.enter_context(
