@@ -97,16 +97,20 @@ def down(
     with told():
         account = Account(region)
         going = Stack(account.cloudformation, stack, _event, pause)
-        table = going.outputs().get("TableName", "")
-        if not going.delete():
+        table, own = going.table()
+        gone = going.delete()
+        if gone:
+            say("deploy.deleted", stack=stack)
+        else:
             say("deploy.not_there", stack=stack, region=region)
-            return
-        say("deploy.deleted", stack=stack)
-        if table and delete_data:
+        if own and delete_data:  # also that of a stack that was deleted before, or while nobody watched
             account.delete_table(table)
             say("deploy.data_deleted", table=table)
-        elif table:
+        elif table and (gone or delete_data):
             say("deploy.data_kept", table=table)
+        elif delete_data:
+            say("deploy.no_data")
+            raise typer.Exit(OURS_FAILED)
 
 
 def _check(region: str) -> None:

@@ -9,7 +9,7 @@
 #   ROLE             app: web app, with programs beside it unless PISTON_URL is set; piston: programs only
 #   SIGNAL_URL       presigned address of the stack's wait condition
 #   GROUP            name in the template of the instance's group, for updates
-#   LANGUAGES        separated by spaces; the first three of AT_ONCE are ready before the stack is
+#   LANGUAGES        separated by spaces or commas; the first three of AT_ONCE are ready before the stack is
 #   PISTON_URL       of Pistons elsewhere
 #   PISTON_REPO_URL  an index that is used instead of what is built here
 #   the rest         as the template's parameters
@@ -21,6 +21,7 @@ DATA=/var/lib/codecoach
 PACKAGES=$DATA/packages
 METADATA=${METADATA:-http://169.254.169.254}
 READY_WITHIN_S=${READY_WITHIN_S:-900}
+LANGUAGES_WITHIN_S=${LANGUAGES_WITHIN_S:-2700}
 BALANCER_S=${BALANCER_S:-30} # two of the load balancer's looks, after which it sends people here
 AT_ONCE="bash javascript python"
 BRIDGE=172.17.0.1 # this machine, as Docker's containers reach it
@@ -28,6 +29,7 @@ PYTHON=$HOME_DIR/.venv/bin/python
 
 # shellcheck source=/dev/null
 . "$CONF/deployment.env"
+LANGUAGES=${LANGUAGES//,/ }
 
 step=""
 step() {
@@ -80,7 +82,7 @@ again() { # again COMMAND...: whatever goes over the internet fails now and then
     local try
     for try in 1 2 3; do
         "$@" && return
-        echo "did not work the ${try}. time: $*"
+        echo "did not work the ${try}. time: $*" >&2 # not into what the command says
         sleep "${PAUSE_S:-10}"
     done
     "$@"
@@ -163,7 +165,12 @@ JOBS_MAY_REACH=$(jobs_may_reach)
 END
     again systemctl restart codecoach-piston.service
     systemctl enable codecoach-piston.service
-    if [ "$ROLE" = piston ]; then systemctl enable --now codecoach-piston-port.socket; fi
+}
+
+# The load balancer's way in, once there is something to run.
+open_port() {
+    step "Opening Piston's port"
+    systemctl enable --now codecoach-piston-port.socket
 }
 
 fetch_bundle() {
@@ -175,6 +182,7 @@ fetch_bundle() {
     esac
     tar -xf "$DATA/bundle.tar" -C "$PACKAGES" --no-same-owner --wildcards '*.pkg.tar.gz' --transform 's|.*/||'
     rm "$DATA/bundle.tar"
+    (cd "$HOME_DIR" && "$PYTHON" -m piston sift "$PACKAGES") # what is of another state of the source is built anew
 }
 
 # On the system that Piston's image has, whatever this machine's is. Privileged for the packages' own tests.
@@ -199,6 +207,13 @@ as_app() { # as_app WORDS...: a command of CodeCoach with the app's own settings
 
 install_language() {
     if [ "$RUNNER" = sandbox ]; then as_app runtimes install "$1" --from "$PACKAGES"; else install_on_piston "$1"; fi
+}
+
+# An update shall take no language away from people, but does not wait for ever.
+wait_for_languages() {
+    step "Waiting for the other languages"
+    local until=$((SECONDS + LANGUAGES_WITHIN_S))
+    while systemctl --quiet is-active codecoach-languages && [ $SECONDS -lt $until ]; do sleep 5; done
 }
 
 wanted() { # wanted at_once|later: those of LANGUAGES
@@ -226,7 +241,11 @@ install_languages() { # install_languages at_once|later
 
 # --- The web app ------------------------------------------------------------------------------------------------------
 
-secret() { aws secretsmanager get-secret-value --region "$REGION" --secret-id "$1" --query SecretString --output text; }
+secret() { # of a try that failed nothing is said
+    local text
+    text=$(aws secretsmanager get-secret-value --region "$REGION" --secret-id "$1" --query SecretString --output text) || return
+    printf '%s\n' "$text"
+}
 
 # The template has looked at these already; but what goes into a file of variables is looked at where it is written, too.
 check_settings() {
@@ -249,7 +268,7 @@ check_settings() {
 write_settings() {
     check_settings
     step "Reading the secrets"
-    local password cookie oidc="" gateway="" pistons=""
+    local password cookie oidc="" gateway="" pistons="" jobs=""
     password=$(again secret "$ADMIN_PASSWORD_ARN")
     cookie=$(again secret "$COOKIE_SECRET_ARN")
     if [ -n "$OIDC_SECRET_ARN" ]; then
@@ -259,7 +278,12 @@ write_settings() {
     if [ "$RUNNER" = piston ]; then
         pistons=${PISTON_URL:-http://127.0.0.1:2000}
         gateway=$BRIDGE:8700
-        if [ -n "${PISTON_URL:-}" ]; then gateway=$(metadata local-ipv4):8700; fi
+        if [ -n "${PISTON_URL:-}" ]; then
+            gateway=$(metadata local-ipv4):8700
+            # Behind their one address each instance may use its share of all of them, 8 at a time on each.
+            jobs=$((8 * ${PISTON_COUNT:-1} / ${INSTANCE_COUNT:-1}))
+            if [ "$jobs" -lt 1 ]; then jobs=1; fi
+        fi
     fi
     (
         umask 077
@@ -279,6 +303,7 @@ CODECOACH_DATA_DIR=$DATA/data
 CODECOACH_CACHE_DIR=$DATA/cache
 CODECOACH_RUNNER=$RUNNER
 ${pistons:+CODECOACH_PISTON_URLS=$pistons}
+${jobs:+CODECOACH_PISTON_JOBS=$jobs}
 ${gateway:+CODECOACH_GATEWAY=$gateway}
 CODECOACH_RUN_ROLE_ARN=$RUN_ROLE_ARN
 CODECOACH_MY_AWS=$MY_AWS
@@ -322,16 +347,18 @@ main() {
     if runs_piston || [ "$RUNNER" = sandbox ]; then fetch_bundle; fi
     # Where programs run elsewhere, that is where languages are installed.
     if runs_piston || [ "$RUNNER" = sandbox ]; then install_languages at_once; fi
+    if [ "$ROLE" = piston ]; then open_port; fi
     if [ "$ROLE" = app ]; then
         start_app
         wait_until_ready
         tell_condition SUCCESS "CodeCoach answers" # the web app's to tell: it looks at Piston, too
-        sleep "$BALANCER_S" # the old instance goes when its group is told
     fi
-    tell_group SUCCESS
     if [ -n "$(wanted later)" ] && { runs_piston || [ "$RUNNER" = sandbox ]; }; then
         systemd-run --unit codecoach-languages --nice 10 "$HOME_DIR/deploy/instance.sh" languages
+        wait_for_languages
     fi
+    sleep "$BALANCER_S"
+    tell_group SUCCESS # then an update lets the old instance go
     step "Done"
 }
 

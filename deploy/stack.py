@@ -60,8 +60,19 @@ class Stack:
         return str(found["StackStatus"]) if found else ""
 
     def outputs(self) -> dict[str, str]:
-        found = self._described() or {}
-        return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+        return _outputs(self._described())
+
+    def table(self) -> tuple[str, bool]:
+        """The table with what people wrote, and whether the stack made it; of the one deleted last where there is none now.
+
+        ("", False) where there never was one, or none whose end is remembered: CloudFormation does so for 90 days.
+        """
+        found = self._described() or self._deleted_last()
+        given = {
+            entry["ParameterKey"]: entry.get("ParameterValue", "") for entry in (found or {}).get("Parameters", [])
+        }
+        name = _outputs(found).get("TableName", "")
+        return name, bool(name) and not given.get("ExistingTable")
 
     def apply(self, template: str, given: Mapping[str, str]) -> bool:
         """Make the stack or change it, and wait for that; whether there was anything to do.
@@ -141,6 +152,17 @@ class Stack:
             raise
         return dict(stacks[0]) if stacks else None
 
+    def _deleted_last(self) -> dict[str, Any] | None:
+        ended: list[dict[str, Any]] = []
+        with aws_errors():
+            pages = self._client.get_paginator("list_stacks").paginate(StackStatusFilter=["DELETE_COMPLETE"])
+            for page in pages:
+                ended += [one for one in page["StackSummaries"] if one["StackName"] == self._name]
+            if not ended:
+                return None
+            last = max(ended, key=lambda one: one["CreationTime"])
+            return dict(self._client.describe_stacks(StackName=last["StackId"])["Stacks"][0])
+
     def _events(self) -> list[tuple[str, Event]]:
         """Those that were not told yet, oldest first."""
         found: list[tuple[str, Event]] = []
@@ -169,6 +191,10 @@ class Stack:
         for _, event in new:
             self._told(event)
         return [event for _, event in new if event.failed]
+
+
+def _outputs(described: Mapping[str, Any] | None) -> dict[str, str]:
+    return {output["OutputKey"]: output["OutputValue"] for output in (described or {}).get("Outputs", [])}
 
 
 def _reasons(failures: list[Event]) -> str:

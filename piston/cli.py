@@ -1,4 +1,4 @@
-"""The command line: `python -m piston build | index | mirror | publish | serve | list | install | uninstall`.
+"""The command line: `python -m piston build | index | sift | mirror | publish | serve | list | install | uninstall`.
 
 Exit code 0: done; 2: wrong usage; 3: it could not be done, and why; 4: done in part; 130: Ctrl-C.
 """
@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from codecoach.console import loaded, say
+from codecoach.runner import prebuilt
 from codecoach.runner.installed import PACKAGES
 from piston import build as building
 from piston import cli_engine, cli_sharing
@@ -111,6 +112,13 @@ def index(
     for name in removed:
         say("toolkit.index_removed", package=name)
     say("toolkit.index_would_be" if dry_run else "toolkit.index_written", count=len(entries), file=folder / "index")
+
+
+@app.command(help="Delete a folder's archives of other states of this source's packages; those of other packages stay.")
+def sift(folder: Folder) -> None:
+    for path in prebuilt.outdated(folder):
+        path.unlink()
+        say("toolkit.sifted", file=path)
 
 
 def _log(line: str) -> None:

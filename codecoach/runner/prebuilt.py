@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from codecoach.errors import RuntimeBroken
-from codecoach.runner.installed import Package
+from codecoach.runner.installed import Package, versions
 
 INFO: Final = "pkg-info.json"
 """What an archive begins with: the package's metadata, and as `built_of` the name of the package in the state it was made of."""
@@ -38,13 +38,34 @@ def unpack(package: Package, source: Path, place: Path) -> bool:
     return False
 
 
+def outdated(folder: Path) -> tuple[Path, ...]:
+    """The archives in a folder that are of another state of one of this source's packages, or cannot be read."""
+    return tuple(path for path in sorted(folder.glob(f"*{SUFFIX}")) if _is_outdated(path))
+
+
+def _is_outdated(path: Path) -> bool:
+    try:
+        with tarfile.open(path, "r:gz") as archive:
+            info = _info(archive)
+    except (OSError, EOFError, zlib.error, tarfile.TarError):
+        return True
+    ours = versions().get(str(info.get("language")), ())
+    return bool(ours) and info.get("built_of") not in [package.name for package in ours]
+
+
 def _built_of(archive: tarfile.TarFile) -> str:
+    return str(_info(archive).get("built_of", ""))
+
+
+def _info(archive: tarfile.TarFile) -> dict[str, object]:
+    """What an archive says of itself; nothing where it does not begin with that."""
     first = archive.next()
     content = archive.extractfile(first) if first and first.name == INFO else None
     try:
-        return str(json.load(content)["built_of"]) if content else ""
-    except (ValueError, LookupError, TypeError):
-        return ""
+        info = json.load(content) if content else {}
+    except ValueError:
+        return {}
+    return info if isinstance(info, dict) else {}
 
 
 def _archives(source: Path) -> Generator[tarfile.TarFile, None, None]:

@@ -116,6 +116,7 @@ def main() -> None:
         "READY_WITHIN_S": "4",
         "PAUSE_S": "0",
         "BALANCER_S": "0",
+        "LANGUAGES_WITHIN_S": "0",
         "REAL_PYTHON": sys.executable,
         "FAIL": orders.get("fail", ""),
         "FAILS": str(orders.get("fails", 99)),

@@ -24,12 +24,16 @@ Parameters:
   SourceUrl: {Type: String}
   Size: {Type: String, Default: small}
   CloudFrontPrefixList: {Type: String, Default: ""}
+  ExistingTable: {Type: String, Default: ""}
+Conditions:
+  NewTable: !Equals [!Ref ExistingTable, ""]
 Resources:
   Topic:
     Type: AWS::SNS::Topic
     Properties: {DisplayName: !Ref Size}
   Table:
     Type: AWS::DynamoDB::Table
+    Condition: NewTable
     DeletionPolicy: Retain
     Properties:
       TableName: kept
@@ -134,6 +138,32 @@ def test_only_when_asked_for_the_data_goes_too(aws, template):
     done = run("down", "--stack", "ours", "--delete-data")
     assert done.exit_code == 0, done.output
     assert boto3.client("dynamodb", REGION).list_tables()["TableNames"] == []
+
+
+def test_the_data_of_a_stack_that_went_before_goes_when_it_is_asked_for(aws, template):
+    run("up", "--stack", "ours", "--template", str(template))
+    run("down", "--stack", "ours")
+    assert boto3.client("dynamodb", REGION).list_tables()["TableNames"]
+    done = run("down", "--stack", "ours", "--delete-data")
+    assert done.exit_code == 0, done.output
+    assert boto3.client("dynamodb", REGION).list_tables()["TableNames"] == []
+
+
+def test_where_no_table_is_known_it_is_not_said_that_all_is_deleted(aws):
+    done = run("down", "--stack", "never", "--delete-data")
+    assert done.exit_code == 3
+    assert "No table" in done.output
+
+
+def test_the_table_of_an_earlier_stack_is_not_this_ones_to_delete(aws, template):
+    run("up", "--stack", "first", "--template", str(template))
+    run("down", "--stack", "first")
+    (table,) = boto3.client("dynamodb", REGION).list_tables()["TableNames"]
+    run("up", "--stack", "second", "--template", str(template), "--set", f"ExistingTable={table}")
+    done = run("down", "--stack", "second", "--delete-data")
+    assert done.exit_code == 0
+    assert table in done.output
+    assert boto3.client("dynamodb", REGION).list_tables()["TableNames"] == [table]
 
 
 def test_a_region_that_the_template_does_not_know_is_refused_before_anything_is_done():

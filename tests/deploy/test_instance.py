@@ -27,6 +27,8 @@ VALUES = {
     "PistonRepoUrl": "",
     "Runner": "piston",
     "PistonUrl": "",
+    "PistonCount": "0",
+    "InstanceCount": "1",
     "TableName": "codecoach-1",
     "AdminEmail": "admin@example.com",
     "AdminPassword": "arn:password",
@@ -213,9 +215,16 @@ def test_piston_stands_beside_the_app_and_its_programs_reach_the_gateway_alone(i
 
 
 def test_languages_that_take_long_are_built_after_the_stack_is_complete(instance):
-    found = instance(Languages="python rust go")
+    found = instance(Languages="python,rust, go")
     assert not [call for call in found["calls"] if call.endswith(("codecoach-packer rust", "codecoach-packer go"))]
-    assert found["calls"][-1].startswith("systemd-run --unit codecoach-languages")
+    (signal,) = found["signals"]
+    assert signal["Status"] == "SUCCESS"
+    begun = next(
+        n for n, call in enumerate(found["calls"]) if call.startswith("systemd-run --unit codecoach-languages")
+    )
+    # An update takes no language away: the old instance goes when those are there, or take too long.
+    assert found["calls"][begun + 1] == "systemctl --quiet is-active codecoach-languages"
+    assert "signal-resource" in found["calls"][-1]
 
 
 def test_what_the_bundle_has_is_not_built(instance):
@@ -228,6 +237,7 @@ def test_what_the_bundle_has_is_not_built(instance):
     packages = {Path(name).name for name in found["files"] if name.startswith("/var/lib/codecoach/packages/")}
     assert packages == {"python-3.11.0.pkg.tar.gz", "bash-5.2.0.pkg.tar.gz"}
     assert len([call for call in found["calls"] if call.startswith("python -m piston install")]) == 2
+    assert "python -m piston sift /var/lib/codecoach/packages" in found["calls"]
 
 
 def test_the_sandbox_takes_what_the_bundle_has_too(instance):
@@ -248,9 +258,10 @@ def test_with_an_index_of_ones_own_nothing_is_built_or_served(instance):
 
 
 def test_with_pistons_elsewhere_the_app_has_none_and_their_programs_find_it(instance):
-    found = instance(PistonUrl="http://internal-lb:2000")
+    found = instance(PistonUrl="http://internal-lb:2000", PistonCount="3", InstanceCount="2")
     app = environment(found, SETTINGS)
     assert app["CODECOACH_PISTON_URLS"] == "http://internal-lb:2000"
+    assert app["CODECOACH_PISTON_JOBS"] == "12"  # of three hosts' 24, shared by two instances
     assert app["CODECOACH_GATEWAY"] == "10.80.0.5:8700"
     assert started(found) == ["codecoach.service"]
     assert "docker.io" not in found["calls"][2]
@@ -265,7 +276,10 @@ def test_a_host_of_piston_alone_has_no_secret_and_opens_its_port_for_the_load_ba
     assert piston["JOBS_MAY_REACH"] == "10.80.0.0/16:8700"
     port = found["files"]["/etc/systemd/system/codecoach-piston-port.service"]["text"]
     assert f"127.0.0.1:{piston['PISTON_PORT']}" in port
-    assert started(found)[:2] == ["codecoach-piston.service", "codecoach-piston-port.socket"]
+    # The load balancer sends nobody to a host that has no language yet.
+    assert found["calls"].index("systemctl enable --now codecoach-piston-port.socket") > max(
+        number for number, call in enumerate(found["calls"]) if call.startswith("python -m piston install")
+    )
     assert found["signals"] == []  # whether the stack is complete, the web app says
     assert [
         call for call in found["calls"] if "--logical-resource-id PistonInstances" in call and call.endswith("SUCCESS")
@@ -331,6 +345,12 @@ def test_a_wrong_source_is_told(instance, source, reason):
 def test_a_source_that_is_something_else_is_told(instance):
     found = instance(packed=("pages",))
     assert "there is no deploy/instance.sh" in found["signals"][0]["Reason"]
+
+
+def test_a_secret_that_is_had_at_the_second_try_is_just_that(instance):
+    found = instance(fail="get-secret-value", fails=1)
+    assert found["exit"] == 0
+    assert environment(found, SETTINGS)["CODECOACH_ADMIN_PASSWORD"] == "PassWordOfTheStack"
 
 
 def test_what_fails_once_is_tried_again(instance):

@@ -4,12 +4,14 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from codecoach.errors import RuntimeBroken
-from codecoach.runner import installed, packages
+from codecoach.runner import installed, packages, prebuilt
 from codecoach.runner.installed import Package
 from codecoach.runner.sandbox import probing
 from piston.build import build
+from piston.cli import app
 from tests.piston.packages import BUILD, write_package
 
 pytestmark = pytest.mark.skipif(bool(probing.problem()), reason=str(probing.problem()))
@@ -96,3 +98,15 @@ def test_without_any_the_build_says_what_is_wrong(sources, tmp_path):
     write_package(sources, build="echo no compiler; exit 1")
     with pytest.raises(RuntimeBroken, match="no compiler"):
         packages.install("tiny", tmp_path / "cache", None, tmp_path)
+
+
+def test_archives_of_other_states_are_sifted_out_and_those_of_other_packages_stay(tiny, made, tmp_path, sources):
+    other = made / "other-1.0.0.pkg.tar.gz"
+    elsewhere = write_package(tmp_path / "elsewhere", "other")
+    build(Package("other", "1.0.0", elsewhere), made, tmp_path / "work")
+    (made / "broken-1.0.0.pkg.tar.gz").write_bytes(b"no archive")
+    assert [path.name for path in prebuilt.outdated(made)] == ["broken-1.0.0.pkg.tar.gz"]
+    (tiny / "build.sh").write_text((tiny / "build.sh").read_text() + "# changed\n")
+    installed._hash.cache_clear()
+    CliRunner().invoke(app, ["sift", str(made)], catch_exceptions=False)
+    assert sorted(path.name for path in made.glob("*.pkg.tar.gz")) == [other.name]
