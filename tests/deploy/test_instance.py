@@ -345,6 +345,10 @@ def test_a_wrong_source_is_told(instance, source, reason):
 def test_a_source_that_is_something_else_is_told(instance):
     found = instance(packed=("pages",))
     assert "there is no deploy/instance.sh" in found["signals"][0]["Reason"]
+    # An update looks at its group, not at the condition.
+    (signal,) = [call for call in found["calls"] if "signal-resource" in call]
+    assert "--logical-resource-id AppInstances" in signal
+    assert signal.endswith("--status FAILURE")
 
 
 def test_a_secret_that_is_had_at_the_second_try_is_just_that(instance):
