@@ -1,4 +1,5 @@
-// Streamlit's own texts in the chosen language. `data` is a list of one {pairs: [[English, translation], ...]}; in a pair,
+// Streamlit's own texts in the chosen language. `data` is a list of one {pairs: [[English, translation], ...], kept: {name, value}
+// of the cookie that keeps that language}; in a pair,
 // {name} stands for any words. Without pairs everything reads again as Streamlit wrote it, and nothing is watched.
 const ATTRIBUTES = ["aria-label", "title", "placeholder", "alt"];
 const MARKED = ATTRIBUTES.map((name) => `[${name}]`).join(",");
@@ -69,7 +70,11 @@ function begin(pairs) {
   };
 }
 
-export default function ({ data: [{ pairs }] }) {
+export default function ({ data: [{ pairs, kept }] }) {
+  if (kept.value) {
+    const secure = location.protocol === "https:" ? "; secure" : "";
+    document.cookie = `${kept.name}=${kept.value}; path=/; max-age=31536000; samesite=lax${secure}`;
+  }
   const asked = JSON.stringify(pairs);
   const now = window.codecoachBuiltIn;
   if (now?.asked === asked) return;

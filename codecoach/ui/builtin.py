@@ -20,10 +20,14 @@ _SECTION: Final = "builtin."
 
 
 def translate() -> None:
-    """Show Streamlit's own texts in this session's language; once on each page, which also draws `STYLE`."""
+    """Show Streamlit's own texts in this session's language, and have the browser keep what was chosen.
+
+    Once on each page, which also draws `STYLE`.
+    """
     with st.container(key=_PLACE):
         element = st.components.v2.component("codecoach_built_in", js=_SCRIPT)
-        element(key="codecoach.built_in", data=[{"pairs": _pairs(session.language())}])
+        kept = {"name": session.LANGUAGE_COOKIE, "value": session.chosen_language()}
+        element(key="codecoach.built_in", data=[{"pairs": _pairs(session.language()), "kept": kept}])
 
 
 @cache

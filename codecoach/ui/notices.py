@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from codecoach.errors import CodeCoachError, StoreUnavailable
+from codecoach.errors import CodeCoachError, InputRefused, StoreUnavailable
 from codecoach.i18n import Notice
 from codecoach.ui.markup import plain as plain
 from codecoach.ui.session import t
@@ -33,7 +33,7 @@ def show(error: Exception) -> None:
         if st.session_state.get(_TOLD):
             return
         st.session_state[_TOLD] = True
-    show_failure(known.what, known.hint, known.reference)
+    show_failure(known.what, known.hint, "" if isinstance(known, InputRefused) else known.reference)
 
 
 def record(error: Exception) -> CodeCoachError:
@@ -44,11 +44,14 @@ def record(error: Exception) -> CodeCoachError:
 
 
 def show_failure(what: Notice, hint: Notice, reference: str) -> None:
-    """Show a failure that was logged where it happened, for example one that a message carries."""
-    st.error(
-        f"**{told(what)}**  \n{told(hint)}  \n:small[:gray[{t('nav.reference', reference=reference)}]]",
-        icon=":material/error:",
-    )
+    """Show a failure that was logged where it happened, for example one that a message carries.
+
+    reference  empty where there is nothing to look up: what was typed was refused
+    """
+    lines = [f"**{told(what)}**", told(hint)]
+    if reference:
+        lines.append(f":small[:gray[{t('nav.reference', reference=reference)}]]")
+    st.error("  \n".join(lines), icon=":material/error:")
 
 
 @contextmanager

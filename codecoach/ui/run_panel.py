@@ -279,7 +279,7 @@ def _figures(record: RunRecord) -> list[str]:
 
 
 def _streams(record: RunRecord) -> list[tuple[str, terminal.Shown]]:
-    """What there is to show of each output, under its heading; the ordinary output has none."""
+    """What there is to show of each output, under its heading, the compiler's first; the ordinary output has none."""
     outputs = (
         (t("run_ui.compiler"), record.compile_output),
         ("", record.stdout),
@@ -289,15 +289,18 @@ def _streams(record: RunRecord) -> list[tuple[str, terminal.Shown]]:
 
 
 def _draw_stream(label: str, recent: terminal.Shown, key: str) -> None:
+    wrapped = not label  # errors mark places in the line above
     if label:
         st.caption(label)
     if recent.hidden_lines:
         st.caption(f":material/more_vert: {t('run_ui.hidden', lines=f'{recent.hidden_lines:,}')}")
-    if recent.text.count("\n") >= _TALL_LINES:
-        with st.container(key=f"at-end-{key}"):  # its end says most
-            st.code(recent.text, language=None, wrap_lines=True, height=_BOX_PX)
-    else:
-        st.code(recent.text, language=None, wrap_lines=True)
+    if recent.text.count("\n") < _TALL_LINES:
+        st.code(recent.text, language=None, wrap_lines=wrapped)
+        return
+    # A compiler's first words say most, a program's last ones.
+    begins = label == t("run_ui.compiler")
+    with st.container(key=f"at-{'start' if begins else 'end'}-{key}"):
+        st.code(recent.text, language=None, wrap_lines=wrapped, height=_BOX_PX)
 
 
 def _draw_files(record: RunRecord, key: str, bounded: bool) -> None:

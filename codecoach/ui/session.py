@@ -31,6 +31,8 @@ _SID = "codecoach.sid"
 _ACCOUNT = "codecoach.account"
 _CHECKED_AT = "codecoach.checked_at"
 _LANGUAGE = "codecoach.language"
+# Kept by the browser for whoever is not signed in, and over a reload (`ui.builtin`).
+LANGUAGE_COOKIE: Final = "codecoach_language"
 _ORDER = "codecoach.order"
 _AWAY = "codecoach.store_away"
 # Why the sign-in ended; None where its user signed out. As long as it is there, nobody is signed in here.
@@ -78,9 +80,15 @@ def t(key: str, /, **values: object) -> str:
 
 
 def language() -> Language:
-    """What was chosen here, else what the signed-in user keeps, else what the browser asks for."""
-    chosen = st.session_state.get(_LANGUAGE)
+    """What was chosen here, else what the signed-in user keeps, else what this browser had last, else what it asks for."""
+    chosen = chosen_language()
     return Language(chosen) if chosen else Language.from_locale(st.context.locale)
+
+
+def chosen_language() -> str:
+    """The language that somebody chose, here or in this browser before; empty where nobody did."""
+    chosen = st.session_state.get(_LANGUAGE) or st.context.cookies.get(LANGUAGE_COOKIE, "")
+    return str(chosen) if chosen in list(Language) else ""
 
 
 def choose_language(chosen: Language) -> None:

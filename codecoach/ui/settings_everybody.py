@@ -114,12 +114,14 @@ def _draw_chart(ranked: list[MonthUsage], total: Spent) -> None:
 
 def _draw_table(ranked: list[MonthUsage], budgets: dict[str, Budget]) -> None:
     any_unpriced = any(one.total.unpriced for one in ranked)
+    percents = {one.username: _percent(one, budgets.get(one.username, Budget())) for one in ranked}
+    any_limit = any(percent is not None for percent in percents.values())
     rows = [
         {
             t("usage.user"): one.username,
             t("usage.dollars"): one.total.micro_dollars / 1e6,
             t("usage.limit"): _limit(budgets.get(one.username, Budget())),
-            t("usage.used_percent"): _percent(one, budgets.get(one.username, Budget())),
+            **({t("usage.used_percent"): percents[one.username]} if any_limit else {}),
             t("usage.input_tokens"): one.total.input_tokens,
             t("usage.output_tokens"): one.total.output_tokens,
             t("usage.calls"): one.total.calls,

@@ -96,7 +96,9 @@ def change_form(account: Account) -> None:
         if st.form_submit_button(t("signin.change"), type="primary"):
             problem = change_password(account, current, new, again)
             if problem is None:
-                st.session_state["signin-changed"] = True
+                st.session_state[
+                    "signin-changed"
+                ] = not account.must_change_password  # else the page that follows says it
                 st.rerun()
             st.error(notices.told(problem))
     if st.session_state.pop("signin-changed", False):

@@ -124,6 +124,21 @@ def test_a_new_password_signs_out_the_other_browsers_and_not_this_one(app, page,
     elsewhere.context.close()
 
 
+def test_the_language_chosen_before_signing_in_lasts(app, ann, page):
+    page.goto(f"{app.url}/Chat")
+    page.get_by_role("radio", name="中文").click()
+    expect(page.get_by_label("邮箱地址")).to_be_visible()
+    page.get_by_role("radio", name="深色").click()  # loads the page anew
+    expect(page.get_by_role("radio", name="深色")).to_be_checked()
+    expect(page.get_by_label("邮箱地址")).to_be_visible()
+    sign_in(page, ann)
+    page.goto(f"{app.url}/Chat")
+    expect(page.get_by_role("button", name="新对话")).to_be_visible()
+    page.context.add_cookies([{"name": "codecoach_language", "value": "xx<script>", "url": app.url}])
+    page.reload()
+    expect(page.get_by_role("button", name="New conversation")).to_be_visible()
+
+
 def test_the_chosen_theme_lasts_and_holds_on_every_page(app, ann, signed_in):
     background = "getComputedStyle(document.querySelector('.stApp')).backgroundColor"
     light = signed_in.evaluate(background)

@@ -245,6 +245,7 @@ def test_the_link_of_an_invitation_leads_to_the_address_of_the_settings(services
 def test_what_cannot_be_added_says_why_and_what_was_typed_stays(page, name, said, how):
     add(page, name, how)
     assert said in page.error[0].value
+    assert "Reference" not in page.error[0].value  # what was typed was refused: there is nothing to look up
     assert page.text_input(key="accounts-new-name-0").value == name
 
 

@@ -72,9 +72,9 @@ def _draw_source(bench: Workbench, index: int, sheets: dict[str, tuple[str, Shee
 
 
 def _first(bench: Workbench, ids: list[str], index: int) -> int:
-    """The bench's own model first, beside it other models as the list has them: not the same by another profile."""
+    """The bench's own model first, beside it others that answer here: not the same by another profile."""
     others: dict[str, str] = {}
-    for model_id in (bench.sheet.model_id, *ids):
+    for model_id in (bench.sheet.model_id, *prompt.answering()):
         if model_id in ids:
             others.setdefault(catalogue.base_id(model_id), model_id)
     return ids.index(list(others.values())[index]) if index < len(others) else 0

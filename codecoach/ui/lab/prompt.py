@@ -26,12 +26,17 @@ _IMAGE_BYTES: Final = 3_750_000
 _IMAGES: Final = 20
 
 
+def answering() -> list[str]:
+    """The models that answer here; none where nobody knows."""
+    try:
+        return [card.id for card in services().directory.cards()]
+    except CodeCoachError:
+        return []
+
+
 def model_ids(chosen: str) -> list[str]:
     """What can be chosen: models that answer here, then those of the catalogue, the retired ones last."""
-    try:
-        here = [card.id for card in services().directory.cards()]
-    except CodeCoachError:
-        here = []
+    here = answering()
     known = [entry for entry in catalogue.entries() if entry.provider != "local" or not here]
     rest = [
         entry.id for entry in sorted(known, key=lambda entry: (entry.state() == "retired", entry.provider, entry.name))
