@@ -154,7 +154,7 @@ def test_files_of_the_users_are_handed_to_the_run_text_as_text_and_the_rest_to_t
     test = editor(sid, program)
     (uploader,) = test.get("file_uploader")
     uploader.set_value([("table.csv", "grüß;1\n".encode(), "text/csv"), ("a b.bin", b"\0\xff", "")])
-    test = press(test, "Hand in")
+    test = press(test, "Add to the program")
     assert stored(services, program).files[1:] == (SourceFile("table.csv", "grüß;1\n"),)
     assert any("b.bin (2 B)" in caption.value for caption in test.caption)
     press(test, "Run")
