@@ -289,18 +289,17 @@ def _streams(record: RunRecord) -> list[tuple[str, terminal.Shown]]:
 
 
 def _draw_stream(label: str, recent: terminal.Shown, key: str) -> None:
-    wrapped = not label  # errors mark places in the line above
     if label:
         st.caption(label)
     if recent.hidden_lines:
         st.caption(f":material/more_vert: {t('run_ui.hidden', lines=f'{recent.hidden_lines:,}')}")
     if recent.text.count("\n") < _TALL_LINES:
-        st.code(recent.text, language=None, wrap_lines=wrapped)
+        st.code(recent.text, language=None, wrap_lines=True)
         return
     # A compiler's first words say most, a program's last ones.
     begins = label == t("run_ui.compiler")
     with st.container(key=f"at-{'start' if begins else 'end'}-{key}"):
-        st.code(recent.text, language=None, wrap_lines=wrapped, height=_BOX_PX)
+        st.code(recent.text, language=None, wrap_lines=True, height=_BOX_PX)
 
 
 def _draw_files(record: RunRecord, key: str, bounded: bool) -> None:
