@@ -96,7 +96,9 @@ class MeteredReply:
     def __next__(self) -> ModelEvent:
         if not self._begun:
             self._begun = self._sent = True
-            self._watch.begin()
+            with self._lock:
+                if self._used is None:  # else it was closed before it began, and nobody would end what is begun here
+                    self._watch.begin()
         try:
             event = next(self._reply)
         except StopIteration:

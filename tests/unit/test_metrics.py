@@ -4,6 +4,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -125,6 +126,14 @@ def test_how_a_reply_ended_otherwise_is_told_apart(metered, model, added):
     assert added("first_token_seconds_count", model=HAIKU) == 1  # the failed one had none
     metered.stream(ASK).close()  # nothing was asked
     assert added("reply_seconds_count", model=HAIKU) == 2
+    assert added("replies_running") == 0
+
+
+def test_a_reply_that_is_closed_before_it_is_read_is_never_under_way(metered, added):
+    reply = metered.stream(ASK)
+    reply.close()
+    with suppress(StopIteration):
+        next(reply)
     assert added("replies_running") == 0
 
 
